@@ -1,0 +1,79 @@
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include "base/io.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/errno.h"
+
+/* Linux transfers at most 0x7ffff000 bytes a call; some file systems refuse more than INT_MAX instead of cutting it. */
+static const size_t TRANSFER_MAX = (size_t)1 << 30;
+
+static size_t at_most(size_t len)
+{
+    return len < TRANSFER_MAX ? len : TRANSFER_MAX;
+}
+
+enum sealane_error sl_write_all(int fd, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        ssize_t n = write(fd, at, at_most(len));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return sl_errno_error(errno);
+        /* A write that takes nothing and names no error would make this loop endless. */
+        if (n == 0)
+            return SEALANE_E_IO;
+        at += n;
+        len -= (size_t)n;
+    }
+    return SEALANE_OK;
+}
+
+enum sealane_error sl_read_full(int fd, void *data, size_t len, size_t *got)
+{
+    uint8_t *at = data;
+    *got = 0;
+    while (*got < len) {
+        ssize_t n = read(fd, at + *got, at_most(len - *got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return sl_errno_error(errno);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return SEALANE_OK;
+}
+
+enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, int64_t offset)
+{
+    uint8_t *at = data;
+    *got = 0;
+    while (*got < len) {
+        ssize_t n = pread(fd, at + *got, at_most(len - *got), (off_t)(offset + (int64_t)*got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return sl_errno_error(errno);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return SEALANE_OK;
+}
+
+enum sealane_error sl_sync(int fd)
+{
+    while (fsync(fd) != 0) {
+        if (errno != EINTR)
+            return sl_errno_error(errno);
+    }
+    return SEALANE_OK;
+}

@@ -1,0 +1,24 @@
+/* Whole reads and writes: short transfers and EINTR are handled here and nowhere else. */
+#ifndef SEALANE_BASE_IO_H
+#define SEALANE_BASE_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sealane/error.h"
+
+/* Writes all len bytes at the descriptor's position.  Errors: those of sl_errno_error.  What was written before a
+ * failure stays written. */
+SEALANE_CHECK enum sealane_error sl_write_all(int fd, const void *data, size_t len);
+
+/* Reads up to len bytes, stopping early only at the end of the file: *got < len means that it was reached.  *got is set
+ * on failure too. */
+SEALANE_CHECK enum sealane_error sl_read_full(int fd, void *data, size_t len, size_t *got);
+
+/* The same at a given offset (bytes from the start, at most INT64_MAX), leaving the position alone. */
+SEALANE_CHECK enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, int64_t offset);
+
+/* fsync.  A failure is final: the kernel may have dropped the pages, and a second call may wrongly succeed. */
+SEALANE_CHECK enum sealane_error sl_sync(int fd);
+
+#endif
