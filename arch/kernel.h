@@ -1,0 +1,44 @@
+/* What a kernel is, and the table of them. */
+#ifndef SEALANE_ARCH_KERNEL_H
+#define SEALANE_ARCH_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SL_AES_ROUNDS = 14,
+    SL_SCHEDULE_ALIGN = 64,
+    SL_SCHEDULE_MAX = 1024, /* bytes; the bitsliced schedule is the largest */
+};
+
+/* The counter block, as numbers: hi is the big-endian value of its bytes 0 to 7, lo of bytes 8 to 15. */
+struct sl_counter {
+    uint64_t hi;
+    uint64_t lo;
+};
+
+struct sl_kernel {
+    const char *name;
+    uint32_t needs; /* SL_CPU_ bits */
+    size_t schedule_len;
+
+    /* Expands 32 key bytes into schedule_len bytes at an address aligned to SL_SCHEDULE_ALIGN.  Constant time, no tables. */
+    void (*expand)(void *schedule, const uint8_t key[32]);
+
+    /* XORs the keystream starting at block `counter` into dst: any len, the last block may be partial.  dst == src or
+     * disjoint, any alignment.  The caller has seen to it that counter.lo does not wrap within the call (it may reach
+     * 2^64 just after the last block), so no kernel handles carries.  Constant time; leaves no secret on the stack. */
+    void (*ctr)(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len);
+};
+
+struct sl_kernel_row {
+    const char *name;
+    const char *architecture;
+    const struct sl_kernel *kernel; /* NULL: for another architecture */
+};
+
+/* kernels.def, best first. */
+extern const struct sl_kernel_row sl_kernels[];
+extern const size_t sl_kernel_count;
+
+#endif

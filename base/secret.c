@@ -1,0 +1,211 @@
+#define _GNU_SOURCE
+#include "base/secret.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/wipe.h"
+
+enum {
+    LINE = SL_SECRET_ALIGN,
+    CHUNK_MIN = 16384, /* three chunks and a stack page fit the 64 KiB that some systems still allow */
+    CONTINUED = UINT16_MAX,
+    SLOT_LINES_MAX = UINT16_MAX - 1,
+};
+
+struct chunk {
+    struct chunk *next;
+    uint8_t *data; /* a guard page lies on each side */
+    size_t data_len;
+    size_t guard_len;
+    size_t lines;
+    size_t lines_used;
+    bool locked;
+    bool memfd;
+    uint16_t slot[]; /* per line: the length in lines of the slot that starts here, CONTINUED within one, 0 free */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct chunk *chunks;
+static bool use_memfd;
+static bool atfork_registered;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* Locks are not inherited; memfd_secret pages are not even mapped here, and never touched again. */
+static void after_fork_in_child(void)
+{
+    for (struct chunk **link = &chunks; *link;) {
+        struct chunk *c = *link;
+        if (c->memfd) {
+            *link = c->next;
+            free(c);
+            continue;
+        }
+        c->locked = c->locked && mlock(c->data, c->data_len) == 0;
+        link = &c->next;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* Makes the bytes between the guards usable: memfd_secret(2) if asked for and offered, else private memory. */
+static bool back_with_memory(struct chunk *c)
+{
+#ifdef SYS_memfd_secret
+    int fd = use_memfd ? (int)syscall(SYS_memfd_secret, FD_CLOEXEC) : -1;
+    if (fd >= 0) {
+        c->memfd = ftruncate(fd, (off_t)c->data_len) == 0 &&
+                   mmap(c->data, c->data_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == c->data;
+        close(fd);
+        if (c->memfd)
+            return madvise(c->data, c->data_len, MADV_DONTFORK) == 0;
+    }
+#endif
+    return mprotect(c->data, c->data_len, PROT_READ | PROT_WRITE) == 0;
+}
+
+static void chunk_unmap(struct chunk *c)
+{
+    munmap(c->data - c->guard_len, c->data_len + 2 * c->guard_len);
+    free(c);
+}
+
+static enum sealane_error chunk_new(struct chunk **out, size_t lines, bool allow_unlocked)
+{
+    size_t guard_len = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t data_len;
+    if (sl_round_up_u64(&data_len, lines * LINE < CHUNK_MIN ? CHUNK_MIN : lines * LINE, guard_len))
+        return SEALANE_E_NO_MEMORY;
+    lines = data_len / LINE;
+    struct chunk *c = calloc(1, sizeof *c + lines * sizeof c->slot[0]);
+    if (!c)
+        return SEALANE_E_NO_MEMORY;
+    uint8_t *map = mmap(NULL, data_len + 2 * guard_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) {
+        free(c);
+        return SEALANE_E_NO_MEMORY;
+    }
+    c->data = map + guard_len;
+    c->data_len = data_len;
+    c->guard_len = guard_len;
+    c->lines = lines;
+    if (!back_with_memory(c)) {
+        chunk_unmap(c);
+        return SEALANE_E_NO_MEMORY;
+    }
+    /* memfd_secret pages are never swapped, dumped or counted as mlock'ed a second time. */
+    c->locked = c->memfd || (mlock(c->data, c->data_len) == 0 && madvise(c->data, c->data_len, MADV_DONTDUMP) == 0);
+    if (!c->locked && !allow_unlocked) {
+        chunk_unmap(c);
+        return SEALANE_E_MEMORY_LOCK;
+    }
+    c->next = chunks;
+    chunks = c;
+    *out = c;
+    return SEALANE_OK;
+}
+
+/* First fit.  Returns NULL if the chunk has no run of that many free lines. */
+static void *take_slot(struct chunk *c, size_t lines)
+{
+    if (c->lines - c->lines_used < lines)
+        return NULL;
+    for (size_t at = 0, run = 0; at < c->lines; at++) {
+        run = c->slot[at] == 0 ? run + 1 : 0;
+        if (run < lines)
+            continue;
+        size_t first = at + 1 - lines;
+        for (size_t i = first + 1; i <= at; i++)
+            c->slot[i] = CONTINUED;
+        c->slot[first] = (uint16_t)lines;
+        c->lines_used += lines;
+        return c->data + first * LINE;
+    }
+    return NULL;
+}
+
+enum sealane_error sl_secret_alloc(void **out, size_t len, bool allow_unlocked)
+{
+    *out = NULL;
+    size_t lines = (len / LINE + (len % LINE != 0)) | 1;
+    if (len == 0 || lines > SLOT_LINES_MAX)
+        return SEALANE_E_ARGUMENT;
+    enum sealane_error error = SEALANE_OK;
+    pthread_mutex_lock(&lock);
+    if (!atfork_registered)
+        atfork_registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    if (!atfork_registered)
+        error = SEALANE_E_NO_MEMORY;
+    for (struct chunk *c = chunks; c && !*out && !error; c = c->next) {
+        if (c->locked || allow_unlocked)
+            *out = take_slot(c, lines);
+    }
+    if (!*out && !error) {
+        struct chunk *c;
+        error = chunk_new(&c, lines, allow_unlocked);
+        if (!error)
+            *out = take_slot(c, lines);
+    }
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+void sl_secret_free(void *p)
+{
+    if (!p)
+        return;
+    uint8_t *at = p;
+    pthread_mutex_lock(&lock);
+    for (struct chunk **link = &chunks; *link; link = &(*link)->next) {
+        struct chunk *c = *link;
+        if (at < c->data || at >= c->data + c->data_len)
+            continue;
+        size_t first = (size_t)(at - c->data) / LINE;
+        size_t lines = c->slot[first];
+        /* An address that starts no slot is a double free or a foreign pointer: stop before it becomes an exploit. */
+        if ((size_t)(at - c->data) % LINE != 0 || lines == 0 || lines == CONTINUED)
+            abort();
+        sl_wipe(at, lines * LINE);
+        for (size_t i = first; i < first + lines; i++)
+            c->slot[i] = 0;
+        c->lines_used -= lines;
+        if (c->lines_used == 0) {
+            *link = c->next;
+            chunk_unmap(c);
+        }
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    abort();
+}
+
+bool sl_secret_unlocked(void)
+{
+    bool unlocked = false;
+    pthread_mutex_lock(&lock);
+    for (const struct chunk *c = chunks; c; c = c->next)
+        unlocked = unlocked || !c->locked;
+    pthread_mutex_unlock(&lock);
+    return unlocked;
+}
+
+void sl_secret_use_memfd(void)
+{
+    pthread_mutex_lock(&lock);
+    use_memfd = true;
+    pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,6 @@
+#include "sealane/version.h"
+
+const char *sealane_version(void)
+{
+    return SEALANE_VERSION;
+}

@@ -1,0 +1,146 @@
+/* AES-256-CTR at any offset (NIST SP 800-38A, section 6.5; AES: FIPS 197).
+ *
+ * The counter block for byte p of a keystream is IV + p/16 modulo 2^128, the IV taken as a 128-bit big-endian number:
+ * the counter is the whole block.  Encrypting and decrypting are the same operation.  CTR protects nothing against
+ * change, and one (key, counter block) pair must never encrypt two plaintexts: that is the caller's duty here and the
+ * file formats' duty above.
+ *
+ * An engine picks the kernel once, when it is created, after that kernel has reproduced known answers on this machine.
+ * Nothing in the environment steers it. */
+#ifndef SEALANE_ENGINE_H
+#define SEALANE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sealane/error.h"
+#include "sealane/export.h"
+
+SEALANE_BEGIN
+
+typedef struct sealane_engine sealane_engine;
+typedef struct sealane_key sealane_key;
+typedef struct sealane_stream sealane_stream;
+
+enum {
+    SEALANE_KEY_LEN = 32,  /* bytes of an AES-256 key */
+    SEALANE_BLOCK_LEN = 16 /* bytes of a counter block */
+};
+
+/* ---- Backends: another library's AES-256-CTR behind this interface ---- */
+
+enum sealane_thread_rule {
+    SEALANE_THREADS_ANY = 0, /* any threads may use one backend key at the same time */
+    SEALANE_THREADS_ONE = 1  /* one call at a time for each backend key */
+};
+
+struct sealane_backend {
+    /* For reports.  Static text. */
+    const char *name;
+
+    /* How many low bits of the counter block `ctr` counts in: 32, 64 or 128.  The engine splits its input so that a
+     * smaller counter never wraps inside one call. */
+    unsigned counter_bits;
+
+    enum sealane_thread_rule thread_rule;
+
+    /* Expands 32 key bytes.  On success *key is what the other slots get; on failure the engine serves that key
+     * alone and counts one failure.  Must not keep a pointer to `bytes`. */
+    enum sealane_error (*key_prepare)(void **key, const uint8_t bytes[32]);
+
+    /* XORs the keystream that starts at `counter_block` into dst, len bytes; dst == src or disjoint.  On an error the
+     * engine counts a failure and encrypts the same bytes itself: so src must be intact then, and whatever was written
+     * to a separate dst does not matter. */
+    enum sealane_error (*ctr)(void *key, const uint8_t counter_block[16], uint8_t *dst, const uint8_t *src, size_t len);
+
+    /* Wipes and frees.  Called once for each prepared key, on any thread. */
+    void (*key_free)(void *key);
+};
+
+/* ---- Engine ---- */
+
+struct sealane_engine_options {
+    size_t size;        /* sizeof(struct sealane_engine_options) */
+    const char *kernel; /* force this kernel by name; NULL: the best one that is usable */
+    const struct sealane_backend *backend; /* NULL: none.  Must outlive the engine. */
+    int allow_unlocked_memory; /* non-zero: keys may lie in memory that could not be locked */
+};
+
+#define SEALANE_ENGINE_OPTIONS_INIT {sizeof(struct sealane_engine_options), NULL, NULL, 0}
+
+/* Creates an engine; options NULL means the defaults.  Errors: KERNEL_UNKNOWN, KERNEL_UNUSABLE (a forced kernel this
+ * machine cannot run, or one whose self-test failed), ARGUMENT (options->size unknown, a malformed backend),
+ * NO_MEMORY.  *engine is NULL on failure.  Takes well under a millisecond.  An engine is immutable: any thread. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_engine_create(sealane_engine **engine,
+                                                                   const struct sealane_engine_options *options);
+
+/* Frees; NULL is fine.  All keys of the engine must be freed before. */
+SEALANE_API void sealane_engine_free(sealane_engine *engine);
+
+enum sealane_kernel_state {
+    SEALANE_KERNEL_READY = 0,       /* usable: it passed its self-test */
+    SEALANE_KERNEL_OTHER_ARCH = 1,  /* for another architecture, not in this library */
+    SEALANE_KERNEL_UNSUPPORTED = 2, /* the CPU lacks an instruction, or the system does not save its registers */
+    SEALANE_KERNEL_WRONG = 3        /* gave a wrong known answer on this machine; never used */
+};
+
+struct sealane_kernel_info {
+    const char *name;         /* static text, such as "vaes-avx512" */
+    const char *architecture; /* "x86_64", "aarch64" or "any" */
+    enum sealane_kernel_state state;
+    int chosen; /* 1 for the one kernel this engine uses */
+};
+
+/* The kernel table as this engine sees it, best first.  Fills at most `capacity` entries of `info` (may be NULL with
+ * capacity 0) and returns how many kernels there are. */
+SEALANE_API size_t sealane_engine_kernels(const sealane_engine *engine, struct sealane_kernel_info *info,
+                                          size_t capacity);
+
+/* How often the backend failed and the engine's own kernel served instead.  0 without a backend.  Any thread. */
+SEALANE_API uint64_t sealane_engine_backend_failures(const sealane_engine *engine);
+
+/* ---- Keys ---- */
+
+/* Expands 32 bytes into a key bound to `engine`, which must outlive it.  The bytes are not kept.  The key lies in locked
+ * memory that is wiped when freed, not dumped, and private to this process.  Errors: MEMORY_LOCK (see
+ * allow_unlocked_memory), NO_MEMORY.  *key is NULL on failure. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_key_create(const sealane_engine *engine, sealane_key **key,
+                                                                const uint8_t bytes[SEALANE_KEY_LEN]);
+
+/* Wipes and frees; NULL is fine.  No call may be using the key. */
+SEALANE_API void sealane_key_free(sealane_key *key);
+
+/* ---- CTR ---- */
+
+/* dst[i] = src[i] ^ keystream[offset + i] for i < len.  A pure function of its arguments: no allocation, no failure, any
+ * alignment, any number of threads with one key.  dst == src, or the two do not overlap; offset + len <= 2^64; a breach
+ * is an assertion in debug builds and undefined otherwise.  With len 0 the pointers may be NULL. */
+SEALANE_API void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+                                 uint8_t *dst, const uint8_t *src, size_t len);
+
+struct sealane_iovec {
+    uint8_t *dst;
+    const uint8_t *src; /* dst == src, or disjoint */
+    size_t len;
+};
+
+/* The same for `count` pieces as one keystream: piece k starts where piece k - 1 ended. */
+SEALANE_API void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+                                  const struct sealane_iovec *pieces, size_t count);
+
+/* ---- Streams: one key and one IV, kept together ---- */
+
+/* A stream borrows `key`, which must outlive it, and copies the IV into secret memory.  Errors as sealane_key_create. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream **stream,
+                                                                   const uint8_t iv[SEALANE_BLOCK_LEN]);
+
+/* As sealane_ctr_xor, any offset in any order, any thread. */
+SEALANE_API void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src,
+                                    size_t len);
+
+/* Wipes and frees; NULL is fine. */
+SEALANE_API void sealane_stream_free(sealane_stream *stream);
+
+SEALANE_END
+
+#endif
