@@ -9,7 +9,7 @@ else()
 endif()
 
 # sealane_core_objects(TARGET KERNELS_DEF [EXTRA_KERNEL_DIR]): the object library of base, arch and engine with the kernels that
-# KERNELS_DEF lists.  Tests build a second core from another table; the libraries never do.
+# KERNELS_DEF lists, sources looked for in EXTRA_KERNEL_DIR too.  Tests build a second core from another table; the libraries never do.
 function(sealane_core_objects target kernels_def)
   set(sources
     base/errno.c base/error.c base/io.c base/random.c base/secret.c base/wipe.c
@@ -37,7 +37,7 @@ function(sealane_core_objects target kernels_def)
     if(architecture STREQUAL SEALANE_ARCH OR architecture STREQUAL any)
       set(file ${CMAKE_SOURCE_DIR}/arch/kernel_${id}.c)
       if(NOT EXISTS ${file})
-        set(file ${table_dir}/kernel_${id}.c)
+        set(file ${ARGV2}/kernel_${id}.c)
       endif()
       list(APPEND sources ${file})
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${flags}")
