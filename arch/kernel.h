@@ -27,7 +27,8 @@ struct sl_kernel {
 
     /* XORs the keystream starting at block `counter` into dst: any len, the last block may be partial.  dst == src or
      * disjoint, any alignment.  The caller has seen to it that counter.lo does not wrap within the call (it may reach
-     * 2^64 just after the last block), so no kernel handles carries.  Constant time; leaves no secret on the stack. */
+     * 2^64 just after the last block), so no kernel handles carries.  Constant time; wipes what buffers it
+     * has. */
     void (*ctr)(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len);
 };
 

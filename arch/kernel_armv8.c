@@ -1,0 +1,88 @@
+#include <arm_neon.h>
+
+#include "arch/cpu.h"
+#include "arch/partial.h"
+
+enum { SCHEDULE_LEN = 15 * 16 };
+
+/* SubWord by AESE: with one word in all four columns ShiftRows changes nothing. */
+static inline uint32_t sub_word(uint32_t w)
+{
+    uint8x16_t s = vaeseq_u8(vreinterpretq_u8_u32(vdupq_n_u32(w)), vdupq_n_u8(0));
+    return vgetq_lane_u32(vreinterpretq_u32_u8(s), 0);
+}
+
+/* FIPS 197, section 5.2, on little-endian words: RotWord turns to the right. */
+static void expand(void *schedule, const uint8_t key[32])
+{
+    uint8_t *out = schedule;
+    uint32_t rcon = 1;
+    memcpy(out, key, 32);
+    for (int i = 32; i < SCHEDULE_LEN; i += 4) {
+        uint32_t t = sl_load_le32(out + i - 4);
+        if (i % 32 == 0) {
+            t = sub_word(t >> 8 | t << 24) ^ rcon;
+            rcon <<= 1;
+        } else if (i % 32 == 16) {
+            t = sub_word(t);
+        }
+        sl_store_le32(out + i, sl_load_le32(out + i - 32) ^ t);
+    }
+}
+
+static inline uint8x16_t counter_vector(struct sl_counter c)
+{
+    return vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(c.lo), vcreate_u64(c.hi)));
+}
+
+static inline uint8x16_t advance(uint8x16_t v, uint64_t n)
+{
+    return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(v), vcombine_u64(vcreate_u64(n), vcreate_u64(0))));
+}
+
+/* All 16 bytes reversed. */
+static inline uint8x16_t block(uint8x16_t v)
+{
+    v = vrev64q_u8(v);
+    return vextq_u8(v, v, 8);
+}
+
+#define T(name) neon_##name
+#define VEC uint8x16_t
+#define LANES 1
+#define WIDE 8
+#define NARROW 4
+#define KEYS_RESIDENT 1
+#define ADVANCE(v, n) advance(v, n)
+#define BLOCK(v) block(v)
+#define START(s, k) (s)
+#define ROUND(s, k, r) vaesmcq_u8(vaeseq_u8(s, k((r) - 1)))
+#define FINISH(s, k, d) veorq_u8(vaeseq_u8(s, k(13)), veorq_u8(d, k(14)))
+#define LOAD(p) vld1q_u8(p)
+#define STORE(p, v) vst1q_u8(p, v)
+
+#include "arch/ctr_template.h"
+
+static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    const uint8_t *rk = schedule;
+    neon_keys keys;
+    UNROLL
+    for (int r = 0; r <= SL_AES_ROUNDS; r++)
+        keys[r] = vld1q_u8(rk + 16 * r);
+    uint8x16_t c = counter_vector(counter);
+    size_t done = neon_bulk(keys, &c, dst, src, len);
+    if (done == len)
+        return;
+    uint64x2_t s = vreinterpretq_u64_u8(neon_one(keys, c, vdupq_n_u8(0)));
+    uint64_t keystream[2] = {vgetq_lane_u64(s, 0), vgetq_lane_u64(s, 1)};
+    sl_xor_partial(dst + done, src + done, keystream, len - done);
+}
+
+const struct sl_kernel sl_kernel_armv8 = {
+    .name = "armv8",
+    .needs = SL_CPU_AES,
+    .schedule_len = SCHEDULE_LEN,
+    .expand = expand,
+    .ctr = ctr,
+};

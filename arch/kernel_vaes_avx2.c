@@ -1,0 +1,44 @@
+#include "arch/cpu.h"
+#include "arch/ctr_xmm.h"
+#include "arch/x86_64.h"
+
+#define T(name) ymm_##name
+#define VEC __m256i
+#define LANES 2
+#define WIDE 8
+#define NARROW 4
+#define KEYS_RESIDENT 0
+#define LOAD_KEY(p) _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(p)))
+#define ADVANCE(v, n) _mm256_add_epi64(v, _mm256_set_epi64x(0, 2 * (n), 0, 2 * (n)))
+#define BLOCK(v)                                                                                                       \
+    _mm256_shuffle_epi8(                                                                                               \
+        v, _mm256_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f, 0x0001020304050607, 0x08090a0b0c0d0e0f))
+#define START(s, k) _mm256_xor_si256(s, k(0))
+#define ROUND(s, k, r) _mm256_aesenc_epi128(s, k(r))
+#define FINISH(s, k, d) _mm256_aesenclast_epi128(s, _mm256_xor_si256(d, k(14)))
+#define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
+#define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
+
+#include "arch/ctr_template.h"
+
+static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    __m128i first = _mm_set_epi64x((long long)counter.hi, (long long)counter.lo);
+    size_t done = 0;
+    if (len >= sizeof(__m256i)) {
+        __m256i c = _mm256_add_epi64(_mm256_broadcastsi128_si256(first), _mm256_set_epi64x(0, 1, 0, 0));
+        done = ymm_bulk(schedule, &c, dst, src, len);
+        first = _mm256_castsi256_si128(c);
+    }
+    if (done != len)
+        xmm_ctr(schedule, first, dst + done, src + done, len - done);
+    _mm256_zeroupper();
+}
+
+const struct sl_kernel sl_kernel_vaes_avx2 = {
+    .name = "vaes-avx2",
+    .needs = SL_CPU_AES | SL_CPU_SSSE3 | SL_CPU_SSE41 | SL_CPU_AVX2 | SL_CPU_VAES,
+    .schedule_len = SL_X86_SCHEDULE_LEN,
+    .expand = sl_x86_expand,
+    .ctr = ctr,
+};

@@ -1,0 +1,89 @@
+#include <assert.h>
+#include <string.h>
+
+#include "base/wipe.h"
+#include "engine/internal.h"
+
+/* The keystream of one block, from byte `skip` on. */
+static void xor_within_block(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter, size_t skip,
+                             uint8_t *dst, const uint8_t *src, size_t len)
+{
+    uint8_t block[SEALANE_BLOCK_LEN] = {0};
+    memcpy(block + skip, src, len);
+    kernel->ctr(schedule, counter, block, block, skip + len);
+    memcpy(dst, block + skip, len);
+    sl_wipe(block, sizeof block);
+}
+
+/* The general case.  Kernels get whole starting blocks and a low half that does not wrap. */
+static void __attribute__((noinline)) ctr_split(const struct sl_kernel *kernel, const void *schedule,
+                                                struct sl_counter counter, size_t skip, uint8_t *dst,
+                                                const uint8_t *src, size_t len)
+{
+    if (skip) {
+        size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
+        xor_within_block(kernel, schedule, counter, skip, dst, src, n);
+        dst += n;
+        src += n;
+        len -= n;
+        counter.hi += __builtin_add_overflow(counter.lo, (uint64_t)1, &counter.lo);
+    }
+    uint64_t blocks_to_wrap = -counter.lo; /* 0 stands for 2^64: no call is that long */
+    if (blocks_to_wrap != 0 && (len + (uint64_t)15) / SEALANE_BLOCK_LEN > blocks_to_wrap) {
+        size_t n = (size_t)blocks_to_wrap * SEALANE_BLOCK_LEN;
+        kernel->ctr(schedule, counter, dst, src, n);
+        dst += n;
+        src += n;
+        len -= n;
+        counter = (struct sl_counter){.hi = counter.hi + 1, .lo = 0};
+    }
+    if (len)
+        kernel->ctr(schedule, counter, dst, src, len);
+}
+
+static inline void ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN],
+                       uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
+    size_t skip = offset % SEALANE_BLOCK_LEN;
+    uint64_t end;
+    /* One more block than needed at most: then the split finds nothing to do. */
+    if (__builtin_expect(skip != 0 || __builtin_add_overflow(counter.lo, len / SEALANE_BLOCK_LEN + 1, &end), 0)) {
+        ctr_split(kernel, schedule, counter, skip, dst, src, len);
+        return;
+    }
+    kernel->ctr(schedule, counter, dst, src, len);
+}
+
+void sl_ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+            uint8_t *dst, const uint8_t *src, size_t len)
+{
+    ctr(kernel, schedule, iv, offset, dst, src, len);
+}
+
+static inline void assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
+{
+    (void)offset, (void)dst, (void)src, (void)len;
+    assert(len == 0 || (dst && src));
+    assert(len == 0 || offset + (len - 1) >= offset);
+    assert(dst == src || len == 0 || (uintptr_t)dst >= (uintptr_t)src + len || (uintptr_t)src >= (uintptr_t)dst + len);
+}
+
+void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                     const uint8_t *src, size_t len)
+{
+    assert_valid(offset, dst, src, len);
+    if (__builtin_expect(key->backend != NULL, 0))
+        sl_backend_ctr(key, iv, offset, dst, src, len);
+    else
+        ctr(key->kernel, key->schedule, iv, offset, dst, src, len);
+}
+
+void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+                      const struct sealane_iovec *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sealane_ctr_xor(key, iv, offset, pieces[i].dst, pieces[i].src, pieces[i].len);
+        offset += pieces[i].len;
+    }
+}
