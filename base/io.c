@@ -69,11 +69,21 @@ enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, in
     return SEALANE_OK;
 }
 
+static int sync_retrying(int fd)
+{
+    int result;
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
 enum sealane_error sl_sync(int fd)
 {
-    while (fsync(fd) != 0) {
-        if (errno != EINTR)
-            return sl_errno_error(errno);
-    }
-    return SEALANE_OK;
+    return sync_retrying(fd) == 0 ? SEALANE_OK : sl_errno_error(errno);
+}
+
+enum sealane_error sl_sync_directory(int fd)
+{
+    return sync_retrying(fd) == 0 || errno == EINVAL ? SEALANE_OK : sl_errno_error(errno);
 }

@@ -12,7 +12,7 @@ endif()
 # KERNELS_DEF lists, sources looked for in EXTRA_KERNEL_DIR too.  Tests build a second core from another table; the libraries never do.
 function(sealane_core_objects target kernels_def)
   set(sources
-    base/errno.c base/error.c base/io.c base/random.c base/secret.c base/wipe.c
+    base/errno.c base/error.c base/io.c base/random.c base/secret.c base/temporary.c base/wipe.c
     arch/cpu.c arch/cpu_${SEALANE_ARCH}.c arch/kernel.c
     engine/backend.c engine/ctr.c engine/engine.c engine/key.c engine/selftest.c engine/stream.c engine/version.c)
   if(SEALANE_ARCH STREQUAL x86_64)

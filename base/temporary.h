@@ -1,0 +1,53 @@
+/* Temporary files and directories that vanish unless they are published, also when a signal ends the process.
+ *
+ * Each is named `.NAME.sealane-XXXXXXXX` beside the NAME it is to become, and is registered before it exists, so that
+ * sl_temporary_abandon_all(), called from a signal handler, finds it.  A name belongs to the process that made it: in a
+ * forked child every call leaves the parent's files alone. */
+#ifndef SEALANE_BASE_TEMPORARY_H
+#define SEALANE_BASE_TEMPORARY_H
+
+#include <stdbool.h>
+
+#include "sealane/error.h"
+
+struct sl_temporary;
+
+/* Creates a file (0600, open for reading and writing, close-on-exec) in the directory that `directory_fd` has open; *fd
+ * is the caller's to close.  directory_fd must stay open until the temporary is removed or published.  *temporary is
+ * NULL on failure. One thread at a time per temporary. */
+SEALANE_CHECK enum sealane_error sl_temporary_file(struct sl_temporary **temporary, int *fd, int directory_fd,
+                                                   const char *name);
+
+/* Creates a directory (0700) in the same way. */
+SEALANE_CHECK enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int directory_fd,
+                                                        const char *name);
+
+/* Registers `name` within a temporary directory: from here on the file is removed with the rest, whether it exists or
+ * not. The caller creates it. */
+SEALANE_CHECK enum sealane_error sl_temporary_inside(struct sl_temporary **temporary,
+                                                     const struct sl_temporary *directory, const char *name);
+
+/* Its name in its directory. */
+const char *sl_temporary_name(const struct sl_temporary *temporary);
+
+/* Makes the file durable, gives it its final name in the same directory, and makes that durable.  Without `replace`
+ * a name that exists is EXISTS.  On success *temporary is NULL.  On failure nothing new has the name, unless a file was
+ * replaced and only the last step, the directory's fsync, failed; the temporary is still to be removed. */
+SEALANE_CHECK enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd, const char *name,
+                                                      bool replace);
+
+/* The same for a directory whose contents are durable; an empty directory of that name is replaced. EXISTS otherwise.
+ */
+SEALANE_CHECK enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporary, const char *name);
+
+/* Removes it from the disk, if it is there, and forgets it.  NULL is fine. */
+void sl_temporary_remove(struct sl_temporary *temporary);
+
+/* Forgets it: the file stays.  NULL is fine. */
+void sl_temporary_forget(struct sl_temporary *temporary);
+
+/* Removes all that this process has made, whichever thread is doing what.  Async-signal-safe.  The process must end
+ * soon: from here on making a temporary fails. */
+void sl_temporary_abandon_all(void);
+
+#endif
