@@ -102,11 +102,13 @@ struct bench_result {
 
 struct bench_suite {
     const char *name;
-    unsigned default_rounds; /* of counted rounds, when --rounds does not say */
-    unsigned minimum_rounds; /* a suite with single_iterations is cut to so many by its budget, never below */
+    unsigned default_rounds; /* counted rounds, when --rounds does not say */
     unsigned discard_rounds; /* first rounds that warm up and are thrown away */
-    int single_iterations; /* non-zero: a repetition is always 1 iteration, and the budget decides about rounds instead
-                            */
+    /* Non-zero: a repetition is always 1 iteration, and the budget cuts the rounds, though never below this many; 0:
+     * the rounds are fixed, and the budget decides about the iterations of a repetition. */
+    unsigned single_iteration_rounds;
+    /* Non-zero: pure computation on the calling thread, so that core cycles mean something. */
+    int counts_cycles;
 
     /* The cases, in the order of their columns.  Writes at most `capacity` and returns how many. */
     size_t (*cases)(const struct bench_options *options, struct bench_case *cases, size_t capacity);
