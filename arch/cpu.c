@@ -66,7 +66,9 @@ uint64_t sealane_cpu_spin(uint64_t cycles)
     /* x += x depends on itself and is no constant addition that a renamer could fold away.  The loop's own counter runs
      * beside the chain, which alone decides the time. */
     for (uint64_t i = 0; i < turns; i++) {
-#define ONE x += x; __asm__ volatile("" : "+r"(x));
+#define ONE                                                                                                            \
+    x += x;                                                                                                            \
+    __asm__ volatile("" : "+r"(x));
 #define FOUR ONE ONE ONE ONE
         FOUR FOUR FOUR FOUR FOUR FOUR FOUR FOUR
 #undef FOUR

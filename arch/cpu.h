@@ -20,8 +20,8 @@ enum {
     SL_CPU_BMI2 = 1 << 8,
 };
 
-/* Feature `index` of those this architecture's kernels ask for: its name as in Linux's /proc/cpuinfo and its bit; NULL beyond
- * the last. */
+/* Feature `index` of those this architecture's kernels ask for: its name as in Linux's /proc/cpuinfo and its bit; NULL
+ * beyond the last. */
 const char *sl_cpu_feature(size_t index, uint32_t *bit);
 
 /* The SL_CPU_ bits usable now.  Asks the CPU each time (microseconds): callers keep the answer. */

@@ -6,8 +6,8 @@ enum { XCR0_SSE_AVX = 0x06, XCR0_SSE_AVX_AVX512 = 0xe6 };
 enum { OSXSAVE = 1 << 27 };
 enum output { EBX, ECX, EDX };
 
-/* xcr0: the register state the system must save.  A CPU may have AVX-512 under a system or a hypervisor that does not save
- * its registers, and using it then corrupts them. */
+/* xcr0: the register state the system must save.  A CPU may have AVX-512 under a system or a hypervisor that does not
+ * save its registers, and using it then corrupts them. */
 static const struct feature {
     uint32_t bit;
     const char *name;

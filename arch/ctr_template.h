@@ -18,8 +18,8 @@
  *   | LOAD(p)         | unaligned load                                                                           |
  *   | STORE(p, v)     | unaligned store                                                                          |
  *
- * x86 adds the round key at the end of a round (AESENC), ARM at its beginning (AESE); START, ROUND and FINISH hide that.  The
- * last round key goes into the data first, off the critical path: FINISH costs no XOR after round 14.
+ * x86 adds the round key at the end of a round (AESENC), ARM at its beginning (AESE); START, ROUND and FINISH hide
+ * that.  The last round key goes into the data first, off the critical path: FINISH costs no XOR after round 14.
  *
  * The instance gets type T(keys), T(bulk)() for whole vectors, and T(one)() for a vector in registers.  What then
  * remains, less than a VEC, is for a narrower instance or for a masked tail. */

@@ -20,6 +20,11 @@
 
 #include "arch/ctr_template.h"
 
+static ALWAYS_INLINE __m128i xmm_counter(uint64_t hi, uint64_t lo)
+{
+    return _mm_insert_epi64(_mm_cvtsi64_si128((long long)lo), (long long)hi, 1);
+}
+
 /* Any length: whole blocks, then the rest of one. */
 static ALWAYS_INLINE void xmm_ctr(const xmm_keys keys, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
 {

@@ -9,8 +9,8 @@ static inline __m128i prefix_xor(__m128i w)
     return _mm_xor_si128(w, _mm_slli_si128(w, 8));
 }
 
-/* SubBytes by AESENCLAST: with one word in all four columns ShiftRows changes nothing.  Twice as fast as AESKEYGENASSIST, which is
- * microcode on many CPUs. */
+/* SubBytes by AESENCLAST: with one word in all four columns ShiftRows changes nothing.  Twice as fast as
+ * AESKEYGENASSIST, which is microcode on many CPUs. */
 static inline __m128i next_even(__m128i two_back, __m128i last, uint32_t rcon)
 {
     const __m128i rotate_last_word = _mm_set1_epi32(0x0c0f0e0d);

@@ -11,25 +11,24 @@ enum {
     SL_SCHEDULE_MAX = 1024, /* bytes; the bitsliced schedule is the largest */
 };
 
-/* The counter block, as numbers: hi is the big-endian value of its bytes 0 to 7, lo of bytes 8 to 15. */
-struct sl_counter {
-    uint64_t hi;
-    uint64_t lo;
-};
-
 struct sl_kernel {
     const char *name;
     uint32_t needs; /* SL_CPU_ bits */
     size_t schedule_len;
 
-    /* Expands 32 key bytes into schedule_len bytes at an address aligned to SL_SCHEDULE_ALIGN.  Constant time, no tables. */
+    /* Expands 32 key bytes into schedule_len bytes at an address aligned to SL_SCHEDULE_ALIGN.  Constant time, no
+     * tables. */
     void (*expand)(void *schedule, const uint8_t key[32]);
 
-    /* XORs the keystream starting at block `counter` into dst: any len, the last block may be partial.  dst == src or
-     * disjoint, any alignment.  The caller has seen to it that counter.lo does not wrap within the call (it may reach
-     * 2^64 just after the last block), so no kernel handles carries.  Constant time; wipes what buffers it
-     * has. */
-    void (*ctr)(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len);
+    /* XORs the keystream that starts with counter block (counter_hi, counter_lo) into dst: any len, the last block may
+     * be partial.  dst == src or disjoint, any alignment.  The caller has seen to it that counter_lo does not wrap
+     * within the call (it may reach 2^64 just after the last block), so no kernel handles carries.  Constant time;
+     * wipes what buffers it has.
+     *
+     * Six arguments in six registers: as a struct the two halves of the counter were stored one by one and read back as
+     * one vector, which stalls for longer than a block takes to encrypt. */
+    void (*ctr)(const void *schedule, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst, const uint8_t *src,
+                size_t len);
 };
 
 struct sl_kernel_row {

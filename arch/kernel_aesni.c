@@ -2,9 +2,9 @@
 #include "arch/ctr_xmm.h"
 #include "arch/x86_64.h"
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    xmm_ctr(schedule, _mm_set_epi64x((long long)counter.hi, (long long)counter.lo), dst, src, len);
+    xmm_ctr(schedule, xmm_counter(hi, lo), dst, src, len);
 }
 
 const struct sl_kernel sl_kernel_aesni = {

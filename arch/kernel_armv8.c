@@ -30,9 +30,9 @@ static void expand(void *schedule, const uint8_t key[32])
     }
 }
 
-static inline uint8x16_t counter_vector(struct sl_counter c)
+static inline uint8x16_t counter_vector(uint64_t hi, uint64_t lo)
 {
-    return vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(c.lo), vcreate_u64(c.hi)));
+    return vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(lo), vcreate_u64(hi)));
 }
 
 static inline uint8x16_t advance(uint8x16_t v, uint64_t n)
@@ -56,21 +56,21 @@ static inline uint8x16_t block(uint8x16_t v)
 #define ADVANCE(v, n) advance(v, n)
 #define BLOCK(v) block(v)
 #define START(s, k) (s)
-#define ROUND(s, k, r) vaesmcq_u8(vaeseq_u8(s, k((r) - 1)))
+#define ROUND(s, k, r) vaesmcq_u8(vaeseq_u8(s, k((r)-1)))
 #define FINISH(s, k, d) veorq_u8(vaeseq_u8(s, k(13)), veorq_u8(d, k(14)))
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
 
 #include "arch/ctr_template.h"
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
     const uint8_t *rk = schedule;
     neon_keys keys;
     UNROLL
     for (int r = 0; r <= SL_AES_ROUNDS; r++)
         keys[r] = vld1q_u8(rk + 16 * r);
-    uint8x16_t c = counter_vector(counter);
+    uint8x16_t c = counter_vector(hi, lo);
     size_t done = neon_bulk(keys, &c, dst, src, len);
     if (done == len)
         return;

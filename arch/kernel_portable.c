@@ -1,8 +1,9 @@
-/* AES-256-CTR bitsliced over 64-bit words: four blocks at a time, no tables, no branch or address that depends on key or
- * data, any architecture and byte order.
+/* AES-256-CTR bitsliced over 64-bit words: four blocks at a time, no tables, no branch or address that depends on key
+ * or data, any architecture and byte order.
  *
- * Plane m holds bit m of every state byte of four blocks; the byte in row r and column c of block b is at bit 16 r + 4 c + b.
- * So ShiftRows turns each 16-bit lane, MixColumns turns whole words, and SubBytes is a circuit of ANDs and XORs. */
+ * Plane m holds bit m of every state byte of four blocks; the byte in row r and column c of block b is at bit 16 r + 4
+ * c + b. So ShiftRows turns each 16-bit lane, MixColumns turns whole words, and SubBytes is a circuit of ANDs and XORs.
+ */
 #include "arch/kernel.h"
 #include "arch/partial.h"
 #include "base/wipe.h"
@@ -66,8 +67,8 @@ static inline void take_block(const word q[PLANES], int b, uint64_t half[2])
     half[1] = gather(q[b] >> 8) | (uint64_t)gather(q[b + 4] >> 8) << 32;
 }
 
-/* The forward S-box by the circuit of Boyar and Peralta, "A new combinational logic minimization technique with applications to
- * cryptology" (SEA 2010), with their names: x0 and s0 are the most significant bits. */
+/* The forward S-box by the circuit of Boyar and Peralta, "A new combinational logic minimization technique with
+ * applications to cryptology" (SEA 2010), with their names: x0 and s0 are the most significant bits. */
 static inline void sub_bytes(word q[PLANES])
 {
     word x0 = q[7], x1 = q[6], x2 = q[5], x3 = q[4], x4 = q[3], x5 = q[2], x6 = q[1], x7 = q[0];
@@ -144,10 +145,10 @@ static inline void add_round_key(word q[PLANES], const word key[PLANES])
 }
 
 /* Keystream of four counter blocks, ready for take_block(). */
-static void four_blocks(const struct schedule *s, struct sl_counter counter, word q[PLANES])
+static void four_blocks(const struct schedule *s, uint64_t hi, uint64_t lo, word q[PLANES])
 {
     for (int b = 0; b < BLOCKS; b++)
-        place_block(q, b, __builtin_bswap64(counter.hi), __builtin_bswap64(counter.lo + (uint64_t)b));
+        place_block(q, b, __builtin_bswap64(hi), __builtin_bswap64(lo + (uint64_t)b));
     transpose(q);
     add_round_key(q, s->round_key[0]);
     for (int r = 1; r < SL_AES_ROUNDS; r++) {
@@ -162,12 +163,12 @@ static void four_blocks(const struct schedule *s, struct sl_counter counter, wor
     transpose(q);
 }
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
     word q[PLANES];
     uint64_t keystream[2];
-    for (size_t done = 0; done < len; counter.lo += BLOCKS) {
-        four_blocks(schedule, counter, q);
+    for (size_t done = 0; done < len; lo += BLOCKS) {
+        four_blocks(schedule, hi, lo, q);
         for (int b = 0; b < BLOCKS && done < len; b++) {
             take_block(q, b, keystream);
             if (len - done < 16) {

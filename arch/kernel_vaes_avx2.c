@@ -21,9 +21,9 @@
 
 #include "arch/ctr_template.h"
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    __m128i first = _mm_set_epi64x((long long)counter.hi, (long long)counter.lo);
+    __m128i first = xmm_counter(hi, lo);
     size_t done = 0;
     if (len >= sizeof(__m256i)) {
         __m256i c = _mm256_add_epi64(_mm256_broadcastsi128_si256(first), _mm256_set_epi64x(0, 1, 0, 0));

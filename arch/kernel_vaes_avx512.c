@@ -9,8 +9,7 @@
 #define NARROW 4
 #define KEYS_RESIDENT 1
 #define ADVANCE(v, n) _mm512_add_epi64(v, _mm512_set_epi64(0, 4 * (n), 0, 4 * (n), 0, 4 * (n), 0, 4 * (n)))
-#define BLOCK(v)                                                                                                       \
-    _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f)))
+#define BLOCK(v) _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f)))
 #define START(s, k) _mm512_xor_si512(s, k(0))
 #define ROUND(s, k, r) _mm512_aesenc_epi128(s, k(r))
 #define FINISH(s, k, d) _mm512_aesenclast_epi128(s, _mm512_xor_si512(d, k(14)))
@@ -20,8 +19,8 @@
 #include "arch/ctr_template.h"
 
 /* Out of line, so that short messages pay for no broadcast of round keys. */
-static void __attribute__((noinline)) ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src,
-                                                  size_t len)
+static void __attribute__((noinline))
+ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src, size_t len)
 {
     const __m128i *rk = schedule;
     zmm_keys keys;
@@ -38,9 +37,9 @@ static void __attribute__((noinline)) ctr_vectors(const void *schedule, __m128i 
     _mm256_zeroupper();
 }
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    __m128i first = _mm_set_epi64x((long long)counter.hi, (long long)counter.lo);
+    __m128i first = xmm_counter(hi, lo);
     if (len <= 16)
         xmm_ctr(schedule, first, dst, src, len);
     else

@@ -7,8 +7,8 @@
 
 #include "base/endian.h"
 
-/* dst[0..n) = src[0..n) ^ the first n bytes of `keystream` (two little-endian halves); 1 <= n <= 15.  The loads of one step
- * overlap instead of looping, and every load is done before the first store, so dst == src is fine. */
+/* dst[0..n) = src[0..n) ^ the first n bytes of `keystream` (two little-endian halves); 1 <= n <= 15.  The loads of one
+ * step overlap instead of looping, and every load is done before the first store, so dst == src is fine. */
 static inline void sl_xor_partial(uint8_t *dst, const uint8_t *src, const uint64_t keystream[2], size_t n)
 {
     if (n >= 8) {

@@ -19,7 +19,7 @@ static void probe_128(void)
     }
 }
 
-static const struct sl_aes_probe probe = {SL_CPU_AES, {128, CHAINS * TURNS, probe_128}};
+static const struct sl_aes_probe probe = {SL_CPU_AES, {128, CHAINS *TURNS, probe_128}};
 
 const struct sl_aes_probe *sl_aes_probe(size_t index)
 {

@@ -36,8 +36,8 @@ void sl_backend_key_free(const struct sealane_engine *engine, struct sl_backend_
     free(backend);
 }
 
-/* One call to the backend, for which its counter does not wrap.  In place a failed backend may have changed the bytes, which
- * the interface forbids it to: so they are still the source. */
+/* One call to the backend, for which its counter does not wrap.  In place a failed backend may have changed the bytes,
+ * which the interface forbids it to: so they are still the source. */
 static void one_call(const struct sealane_key *key, struct sl_counter counter, uint8_t *dst, const uint8_t *src,
                      size_t len)
 {
@@ -88,7 +88,8 @@ void sl_backend_ctr(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOC
                     const uint8_t *src, size_t len)
 {
     bool exclusive = key->engine->backend->thread_rule == SEALANE_THREADS_ONE;
-    /* A second thread does not wait for a backend that serves one at a time: the kernel gives the same bytes at once. */
+    /* A second thread does not wait for a backend that serves one at a time: the kernel gives the same bytes at once.
+     */
     if (exclusive && pthread_mutex_trylock(&key->backend->lock) != 0) {
         sl_ctr(key->kernel, key->schedule, iv, offset, dst, src, len);
         return;

@@ -5,20 +5,20 @@
 #include "engine/internal.h"
 
 /* The keystream of one block, from byte `skip` on. */
-static void xor_within_block(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter, size_t skip,
-                             uint8_t *dst, const uint8_t *src, size_t len)
+static void xor_within_block(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter,
+                             size_t skip, uint8_t *dst, const uint8_t *src, size_t len)
 {
     uint8_t block[SEALANE_BLOCK_LEN] = {0};
     memcpy(block + skip, src, len);
-    kernel->ctr(schedule, counter, block, block, skip + len);
+    kernel->ctr(schedule, counter.hi, counter.lo, block, block, skip + len);
     memcpy(dst, block + skip, len);
     sl_wipe(block, sizeof block);
 }
 
 /* The general case.  Kernels get whole starting blocks and a low half that does not wrap. */
-static void __attribute__((noinline)) ctr_split(const struct sl_kernel *kernel, const void *schedule,
-                                                struct sl_counter counter, size_t skip, uint8_t *dst,
-                                                const uint8_t *src, size_t len)
+static void __attribute__((noinline))
+ctr_split(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter, size_t skip, uint8_t *dst,
+          const uint8_t *src, size_t len)
 {
     if (skip) {
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
@@ -31,14 +31,14 @@ static void __attribute__((noinline)) ctr_split(const struct sl_kernel *kernel, 
     uint64_t blocks_to_wrap = -counter.lo; /* 0 stands for 2^64: no call is that long */
     if (blocks_to_wrap != 0 && (len + (uint64_t)15) / SEALANE_BLOCK_LEN > blocks_to_wrap) {
         size_t n = (size_t)blocks_to_wrap * SEALANE_BLOCK_LEN;
-        kernel->ctr(schedule, counter, dst, src, n);
+        kernel->ctr(schedule, counter.hi, counter.lo, dst, src, n);
         dst += n;
         src += n;
         len -= n;
         counter = (struct sl_counter){.hi = counter.hi + 1, .lo = 0};
     }
     if (len)
-        kernel->ctr(schedule, counter, dst, src, len);
+        kernel->ctr(schedule, counter.hi, counter.lo, dst, src, len);
 }
 
 static inline void ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN],
@@ -52,7 +52,7 @@ static inline void ctr(const struct sl_kernel *kernel, const void *schedule, con
         ctr_split(kernel, schedule, counter, skip, dst, src, len);
         return;
     }
-    kernel->ctr(schedule, counter, dst, src, len);
+    kernel->ctr(schedule, counter.hi, counter.lo, dst, src, len);
 }
 
 void sl_ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,

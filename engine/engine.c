@@ -56,8 +56,7 @@ enum sealane_error sealane_engine_create(sealane_engine **engine, const struct s
     e->allow_unlocked = options->allow_unlocked_memory != 0;
     e->wrong = calloc(sl_kernel_count, sizeof e->wrong[0]);
     e->backend_failures = calloc(1, sizeof *e->backend_failures);
-    enum sealane_error error =
-        e->wrong && e->backend_failures ? choose(e, options->kernel) : SEALANE_E_NO_MEMORY;
+    enum sealane_error error = e->wrong && e->backend_failures ? choose(e, options->kernel) : SEALANE_E_NO_MEMORY;
     if (error) {
         sealane_engine_free(e);
         return error;

@@ -14,12 +14,12 @@ struct sealane_engine {
     const struct sl_kernel *kernel;
     const struct sealane_backend *backend; /* NULL: none */
     bool allow_unlocked;
-    bool *wrong; /* per row of sl_kernels: failed its self-test here */
+    bool *wrong;                        /* per row of sl_kernels: failed its self-test here */
     _Atomic uint64_t *backend_failures; /* a pointer, since the engine is const to its users and this counts */
 };
 
-/* A backend's own key, with the lock that SEALANE_THREADS_ONE asks for.  Lives outside the secret memory: the pointer it holds
- * is no secret. */
+/* A backend's own key, with the lock that SEALANE_THREADS_ONE asks for.  Lives outside the secret memory: the pointer
+ * it holds is no secret. */
 struct sl_backend_key {
     void *key;
     pthread_mutex_t lock;
@@ -36,6 +36,12 @@ struct sealane_key {
 struct sealane_stream {
     const struct sealane_key *key;
     uint8_t iv[SEALANE_BLOCK_LEN];
+};
+
+/* The counter block, as numbers: hi is the big-endian value of its bytes 0 to 7, lo of bytes 8 to 15. */
+struct sl_counter {
+    uint64_t hi;
+    uint64_t lo;
 };
 
 /* The counter block `blocks` after `iv`, modulo 2^128. */

@@ -1,4 +1,5 @@
-/* Every kernel reproduces known answers on this machine before it may serve: a compiler can get a kernel wrong, and has. */
+/* Every kernel reproduces known answers on this machine before it may serve: a compiler can get a kernel wrong, and
+ * has. */
 #include <stdalign.h>
 #include <string.h>
 

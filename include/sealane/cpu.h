@@ -9,8 +9,8 @@
 
 SEALANE_BEGIN
 
-/* The CPU's own name, such as "AMD EPYC 9654"; "unknown" where the system does not tell.  Writes at most `capacity` bytes with
- * the terminating zero.  Any thread. */
+/* The CPU's own name, such as "AMD EPYC 9654"; "unknown" where the system does not tell.  Writes at most `capacity`
+ * bytes with the terminating zero.  Any thread. */
 SEALANE_API void sealane_cpu_name(char *name, size_t capacity);
 
 struct sealane_cpu_feature {
@@ -29,11 +29,12 @@ struct sealane_cpu_aes_probe {
     void (*run)(void);
 };
 
-/* The probes this CPU can run, widest last.  Fills at most `capacity` and returns how many there are (0 without AES). */
+/* The probes this CPU can run, widest last.  Fills at most `capacity` and returns how many there are (0 without AES).
+ */
 SEALANE_API size_t sealane_cpu_aes_probes(struct sealane_cpu_aes_probe *probes, size_t capacity);
 
-/* Runs a chain of dependent additions that takes exactly 1 core cycle each, at least `cycles` of them, and returns how many: timing it
- * gives the core's clock, whatever the time-stamp counter does. */
+/* Runs a chain of dependent additions that takes exactly 1 core cycle each, at least `cycles` of them, and returns how
+ * many: timing it gives the core's clock, whatever the time-stamp counter does. */
 SEALANE_API uint64_t sealane_cpu_spin(uint64_t cycles);
 
 SEALANE_END

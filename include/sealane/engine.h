@@ -60,13 +60,16 @@ struct sealane_backend {
 /* ---- Engine ---- */
 
 struct sealane_engine_options {
-    size_t size;        /* sizeof(struct sealane_engine_options) */
-    const char *kernel; /* force this kernel by name; NULL: the best one that is usable */
+    size_t size;                           /* sizeof(struct sealane_engine_options) */
+    const char *kernel;                    /* force this kernel by name; NULL: the best one that is usable */
     const struct sealane_backend *backend; /* NULL: none.  Must outlive the engine. */
-    int allow_unlocked_memory; /* non-zero: keys may lie in memory that could not be locked */
+    int allow_unlocked_memory;             /* non-zero: keys may lie in memory that could not be locked */
 };
 
-#define SEALANE_ENGINE_OPTIONS_INIT {sizeof(struct sealane_engine_options), NULL, NULL, 0}
+#define SEALANE_ENGINE_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        sizeof(struct sealane_engine_options), NULL, NULL, 0                                                           \
+    }
 
 /* Creates an engine; options NULL means the defaults.  Errors: KERNEL_UNKNOWN, KERNEL_UNUSABLE (a forced kernel this
  * machine cannot run, or one whose self-test failed), ARGUMENT (options->size unknown, a malformed backend),
@@ -101,8 +104,8 @@ SEALANE_API uint64_t sealane_engine_backend_failures(const sealane_engine *engin
 
 /* ---- Keys ---- */
 
-/* Expands 32 bytes into a key bound to `engine`, which must outlive it.  The bytes are not kept.  The key lies in locked
- * memory that is wiped when freed, not dumped, and private to this process.  Errors: MEMORY_LOCK (see
+/* Expands 32 bytes into a key bound to `engine`, which must outlive it.  The bytes are not kept.  The key lies in
+ * locked memory that is wiped when freed, not dumped, and private to this process.  Errors: MEMORY_LOCK (see
  * allow_unlocked_memory), NO_MEMORY.  *key is NULL on failure. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_key_create(const sealane_engine *engine, sealane_key **key,
                                                                 const uint8_t bytes[SEALANE_KEY_LEN]);
@@ -112,9 +115,9 @@ SEALANE_API void sealane_key_free(sealane_key *key);
 
 /* ---- CTR ---- */
 
-/* dst[i] = src[i] ^ keystream[offset + i] for i < len.  A pure function of its arguments: no allocation, no failure, any
- * alignment, any number of threads with one key.  dst == src, or the two do not overlap; offset + len <= 2^64; a breach
- * is an assertion in debug builds and undefined otherwise.  With len 0 the pointers may be NULL. */
+/* dst[i] = src[i] ^ keystream[offset + i] for i < len.  A pure function of its arguments: no allocation, no failure,
+ * any alignment, any number of threads with one key.  dst == src, or the two do not overlap; offset + len <= 2^64; a
+ * breach is an assertion in debug builds and undefined otherwise.  With len 0 the pointers may be NULL. */
 SEALANE_API void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
                                  uint8_t *dst, const uint8_t *src, size_t len);
 
@@ -130,7 +133,8 @@ SEALANE_API void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALA
 
 /* ---- Streams: one key and one IV, kept together ---- */
 
-/* A stream borrows `key`, which must outlive it, and copies the IV into secret memory.  Errors as sealane_key_create. */
+/* A stream borrows `key`, which must outlive it, and copies the IV into secret memory.  Errors as sealane_key_create.
+ */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream **stream,
                                                                    const uint8_t iv[SEALANE_BLOCK_LEN]);
 

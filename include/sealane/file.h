@@ -16,26 +16,31 @@ enum sealane_suite {
     SEALANE_SUITE_CTR = 1 /* AES-256-CTR; superblock and commit record authenticated, the data itself not */
 };
 
-/* Called now and then, from the calling thread, with the plaintext bytes done so far and the total (UINT64_MAX if unknown). */
+/* Called now and then, from the calling thread, with the plaintext bytes done so far and the total (UINT64_MAX if
+ * unknown). */
 typedef void sealane_progress(void *context, uint64_t done, uint64_t total);
 
 struct sealane_seal_options {
     size_t size; /* sizeof(struct sealane_seal_options) */
     enum sealane_suite suite;
-    int reseal; /* non-zero: seal even what is sealed already */
+    int reseal;                 /* non-zero: seal even what is sealed already */
     sealane_progress *progress; /* NULL: none */
     void *progress_context;
 };
 
-#define SEALANE_SEAL_OPTIONS_INIT {sizeof(struct sealane_seal_options), SEALANE_SUITE_CTR, 0, NULL, NULL}
+#define SEALANE_SEAL_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(struct sealane_seal_options), SEALANE_SUITE_CTR, 0, NULL, NULL                                          \
+    }
 
-/* Reads in_fd from its current position to its end and writes a sealed file to out_fd, sequentially: both may be pipes.  A file
- * id, a salt and so every key of the output are new.  Memory is bounded whatever the length; one extra thread writes while
- * this one reads and encrypts.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors:
- * ALREADY_SEALED, SUITE_UNAVAILABLE, ARGUMENT (keystore not verified), IO, NO_SPACE, FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK,
- * NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close or truncate.  Different calls on different threads are independent. */
-SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore, const sealane_engine *engine,
-                                                          int in_fd, int out_fd,
+/* Reads in_fd from its current position to its end and writes a sealed file to out_fd, sequentially: both may be pipes.
+ * A file id, a salt and so every key of the output are new.  Memory is bounded whatever the length; one extra thread
+ * writes while this one reads and encrypts.  On failure out_fd holds an incomplete file that no reader accepts: discard
+ * it.  Errors: ALREADY_SEALED, SUITE_UNAVAILABLE, ARGUMENT (keystore not verified), IO, NO_SPACE, FILE_SIZE_LIMIT,
+ * RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close or truncate.  Different calls on different
+ * threads are independent. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
+                                                          const sealane_engine *engine, int in_fd, int out_fd,
                                                           const struct sealane_seal_options *options);
 
 struct sealane_unseal_options {
@@ -46,14 +51,17 @@ struct sealane_unseal_options {
     void *progress_context;
 };
 
-#define SEALANE_UNSEAL_OPTIONS_INIT {sizeof(struct sealane_unseal_options), 0, UINT64_MAX, NULL, NULL}
+#define SEALANE_UNSEAL_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        sizeof(struct sealane_unseal_options), 0, UINT64_MAX, NULL, NULL                                               \
+    }
 
-/* Writes the plaintext range to out_fd.  A regular in_fd is checked whole (superblock, commit record, length, padding) before the first
- * byte comes out, and only the range is read; from a pipe the commit record comes last, so an error may follow output:
- * discard it then.  Errors: NOT_SEALED, TRUNCATED, TRAILING_DATA, DAMAGED, UNSUPPORTED, NO_SUCH_KEY, OTHER_STORE,
- * SUITE_REFUSED, RANGE, and as sealane_seal. */
-SEALANE_API SEALANE_CHECK enum sealane_error sealane_unseal(const sealane_keystore *keystore, const sealane_engine *engine,
-                                                            int in_fd, int out_fd,
+/* Writes the plaintext range to out_fd.  A regular in_fd is checked whole (superblock, commit record, length, padding)
+ * before the first byte comes out, and only the range is read; from a pipe the commit record comes last, so an error
+ * may follow output: discard it then.  Errors: NOT_SEALED, TRUNCATED, TRAILING_DATA, DAMAGED, UNSUPPORTED, NO_SUCH_KEY,
+ * OTHER_STORE, SUITE_REFUSED, RANGE, and as sealane_seal. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_unseal(const sealane_keystore *keystore,
+                                                            const sealane_engine *engine, int in_fd, int out_fd,
                                                             const struct sealane_unseal_options *options);
 
 struct sealane_file_info {
@@ -71,8 +79,8 @@ struct sealane_file_info {
     int sealed;             /* 1: state sealed, 0: state open */
 };
 
-/* Reads superblock and commit record of a regular file without any key: nothing is verified but the structure.  Errors: NOT_SEALED,
- * TRUNCATED, TRAILING_DATA, DAMAGED, UNSUPPORTED, NOT_REGULAR, IO. */
+/* Reads superblock and commit record of a regular file without any key: nothing is verified but the structure.  Errors:
+ * NOT_SEALED, TRUNCATED, TRAILING_DATA, DAMAGED, UNSUPPORTED, NOT_REGULAR, IO. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_file_inspect(int fd, struct sealane_file_info *info);
 
 SEALANE_END

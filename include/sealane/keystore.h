@@ -26,17 +26,21 @@ struct sealane_keystore_options {
     int allow_unlocked_memory;
 };
 
-#define SEALANE_KEYSTORE_OPTIONS_INIT {sizeof(struct sealane_keystore_options), NULL, NULL, 0, 0}
+#define SEALANE_KEYSTORE_OPTIONS_INIT                                                                                  \
+    {                                                                                                                  \
+        sizeof(struct sealane_keystore_options), NULL, NULL, 0, 0                                                      \
+    }
 
 /* Creates `directory` (0700) with one active data key, wrapped and unwrapped once to prove the service.  The directory
- * appears whole and durable or not at all; an existing one is accepted only if it is empty (else EXISTS).  Errors also from
- * sealane_kms_open and the file system. */
+ * appears whole and durable or not at all; an existing one is accepted only if it is empty (else EXISTS).  Errors also
+ * from sealane_kms_open and the file system. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_keystore_create(const char *directory,
                                                                      const struct sealane_keystore_options *options);
 
 /* Opens for use: checks trust, asks the key service for every data key, verifies every record and the whole.  Errors:
- * NOT_FOUND, NOT_REGULAR, LAX_PERMISSIONS, KEYSTORE_DAMAGED, UNSUPPORTED, KMS_MISMATCH (before the service is asked), those of
- * sealane_kms_open and sealane_kms_unwrap.  *keystore is NULL on failure.  An open keystore is immutable: any thread. */
+ * NOT_FOUND, NOT_REGULAR, LAX_PERMISSIONS, KEYSTORE_DAMAGED, UNSUPPORTED, KMS_MISMATCH (before the service is asked),
+ * those of sealane_kms_open and sealane_kms_unwrap.  *keystore is NULL on failure.  An open keystore is immutable: any
+ * thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_keystore_open(sealane_keystore **keystore, const char *directory,
                                                                    const struct sealane_keystore_options *options);
 
@@ -54,8 +58,8 @@ struct sealane_keystore_info {
     uint64_t generation; /* 1 at creation; grows by one with every change */
     uint64_t created_ms; /* UTC, milliseconds since 1970 */
     size_t record_count;
-    int verified;         /* 1 if opened through the key service */
-    int accepts_ctr;      /* 1 if its policy accepts files without tags (suite 1) */
+    int verified;    /* 1 if opened through the key service */
+    int accepts_ctr; /* 1 if its policy accepts files without tags (suite 1) */
 };
 
 struct sealane_key_record_info {
@@ -63,9 +67,9 @@ struct sealane_key_record_info {
     enum sealane_key_purpose purpose;
     enum sealane_key_state state;
     uint64_t created_ms;
-    size_t key_len;         /* bytes of the data key */
-    size_t wrapped_len;     /* bytes of its wrap */
-    const char *kms_uri;    /* as stored; valid until the keystore is freed, as are the pairs */
+    size_t key_len;      /* bytes of the data key */
+    size_t wrapped_len;  /* bytes of its wrap */
+    const char *kms_uri; /* as stored; valid until the keystore is freed, as are the pairs */
     const struct sealane_kms_pair *context;
     size_t context_count;
 };

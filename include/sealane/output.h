@@ -11,10 +11,11 @@ typedef struct sealane_output sealane_output;
 
 enum { SEALANE_OUTPUT_REPLACE = 1 }; /* an existing file of that name is replaced */
 
-/* Opens a temporary file (mode 0600) in the directory of `path`.  If `path` exists and is no regular file (a device, a FIFO), it is
- * opened itself and written directly.  Errors: EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND, PERMISSION, IO,
- * NOT_REGULAR (a directory).  One handle: one thread. */
-SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_output **output, const char *path, int flags);
+/* Opens a temporary file (mode 0600) in the directory of `path`.  If `path` exists and is no regular file (a device, a
+ * FIFO), it is opened itself and written directly.  Errors: EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND,
+ * PERMISSION, IO, NOT_REGULAR (a directory).  One handle: one thread. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_output **output, const char *path,
+                                                                   int flags);
 
 /* The descriptor to write to; it belongs to the handle. */
 SEALANE_API int sealane_output_fd(const sealane_output *output);
@@ -26,8 +27,8 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_commit(sealane_outpu
 /* Frees; without a successful commit the temporary is removed.  NULL is fine. */
 SEALANE_API void sealane_output_free(sealane_output *output);
 
-/* Removes every temporary this process has made (also keystore directories in the making).  Async-signal-safe: for a handler that
- * then ends the process. */
+/* Removes every temporary this process has made (also keystore directories in the making).  Async-signal-safe: for a
+ * handler that then ends the process. */
 SEALANE_API void sealane_output_abandon_all(void);
 
 SEALANE_END
