@@ -83,7 +83,7 @@ enum sealane_error sl_sync(int fd)
     return sync_retrying(fd) == 0 ? SEALANE_OK : sl_errno_error(errno);
 }
 
-enum sealane_error sl_sync_directory(int fd)
+enum sealane_error sl_sync_if_possible(int fd)
 {
     return sync_retrying(fd) == 0 || errno == EINVAL ? SEALANE_OK : sl_errno_error(errno);
 }

@@ -21,8 +21,8 @@ SEALANE_CHECK enum sealane_error sl_pread_full(int fd, void *data, size_t len, s
 /* fsync.  A failure is final: the kernel may have dropped the pages, and a second call may wrongly succeed. */
 SEALANE_CHECK enum sealane_error sl_sync(int fd);
 
-/* fsync of a directory, so that the names in it are durable.  File systems that do not have it (EINVAL) are believed.
- */
-SEALANE_CHECK enum sealane_error sl_sync_directory(int fd);
+/* The same where there may be nothing to sync: directories of file systems that lack it, pipes and devices say EINVAL
+ * and are believed. */
+SEALANE_CHECK enum sealane_error sl_sync_if_possible(int fd);
 
 #endif

@@ -205,7 +205,7 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
         error = rename_to_new(directory_fd, t->path, name);
     if (error)
         return error;
-    error = sl_sync_directory(directory_fd);
+    error = sl_sync_if_possible(directory_fd);
     if (error) {
         if (!replace)
             unlinkat(directory_fd, name, 0);
@@ -225,7 +225,7 @@ enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporar
             return SEALANE_E_EXISTS;
         return sl_errno_error(errno);
     }
-    enum sealane_error error = sl_sync_directory(t->directory_fd);
+    enum sealane_error error = sl_sync_if_possible(t->directory_fd);
     if (error) {
         /* Back to where the caller's clean-up finds it; if even that fails, a whole directory stays under the name. */
         (void)!renameat(t->directory_fd, name, t->directory_fd, t->path);

@@ -12,8 +12,10 @@ typedef struct sealane_output sealane_output;
 enum { SEALANE_OUTPUT_REPLACE = 1 }; /* an existing file of that name is replaced */
 
 /* Opens a temporary file (mode 0600) in the directory of `path`.  If `path` exists and is no regular file (a device, a
- * FIFO), it is opened itself and written directly.  Errors: EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND,
- * PERMISSION, IO, NOT_REGULAR (a directory).  One handle: one thread. */
+ * FIFO), it is opened itself and written directly.  A symbolic link is followed: its target is replaced and the link
+ * stays, as cp(1) does it; without SEALANE_OUTPUT_REPLACE every link counts as existing, with it a dangling one is
+ * NOT_FOUND.  Errors: EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND, PERMISSION, IO, NOT_REGULAR (a directory).  One
+ * handle: one thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_output **output, const char *path,
                                                                    int flags);
 
@@ -21,7 +23,8 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_outpu
 SEALANE_API int sealane_output_fd(const sealane_output *output);
 
 /* fsync, rename to the final name (or link, which refuses a name that has appeared meanwhile: EXISTS), fsync of the
- * directory.  After an error nothing new is under the name.  The handle is still to be freed. */
+ * directory.  After an error nothing new is under the name, unless a file was replaced and only
+ * the last step, the directory's fsync, failed.  The handle is still to be freed. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_commit(sealane_output *output);
 
 /* Frees; without a successful commit the temporary is removed.  NULL is fine. */
