@@ -28,7 +28,8 @@ function(sealane_library name map)
       $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}/include>
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   endforeach()
-  target_link_options(${name}-shared PRIVATE -Wl,--no-undefined -Wl,--as-needed
+  # clang leaves a sanitizer's runtime to the program.
+  target_link_options(${name}-shared PRIVATE $<$<NOT:$<BOOL:${SEALANE_SANITIZE}>>:-Wl,--no-undefined> -Wl,--as-needed
     -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/${map})
   set_target_properties(${name}-shared PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/${map})
 endfunction()

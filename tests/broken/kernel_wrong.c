@@ -10,9 +10,9 @@ static void expand(void *schedule, const uint8_t key[32])
     sl_kernel_portable.expand(schedule, key);
 }
 
-static void ctr(const void *schedule, struct sl_counter counter, uint8_t *dst, const uint8_t *src, size_t len)
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    sl_kernel_portable.ctr(schedule, counter, dst, src, len);
+    sl_kernel_portable.ctr(schedule, hi, lo, dst, src, len);
     if (len > 8 * 16 && len % (8 * 16) != 0)
         dst[len - 1] ^= 0x40;
 }

@@ -1,0 +1,15 @@
+# SEALANE_FUZZ: each tests/fuzz/*.c is a libFuzzer target; as a test it runs for SEALANE_FUZZ_SECONDS.
+set(SEALANE_FUZZ_SECONDS 20 CACHE STRING "How long each fuzz target runs as a test")
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*.c)
+foreach(source IN LISTS fuzzers)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  sealane_internal_includes(${name})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE sealane-static OpenSSL::Crypto Threads::Threads)
+  set(corpus ${CMAKE_CURRENT_BINARY_DIR}/corpus-${name})
+  file(MAKE_DIRECTORY ${corpus})
+  sealane_run(${name} fuzz COMMAND $<TARGET_FILE:${name}> -max_total_time=${SEALANE_FUZZ_SECONDS} -max_len=16384
+    -print_final_stats=1 ${corpus})
+endforeach()
