@@ -1,0 +1,100 @@
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/parse.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/run.h"
+#include "cli/session.h"
+#include "cli/transfer.h"
+#include "sealane/file.h"
+
+/* Names that later versions will know are told apart from misspellings. */
+static int check_choice(const struct sl_cli_arguments *a, enum sl_cli_option_id id, const char *known,
+                        const char *planned)
+{
+    const char *value = a->value[id];
+    if (!value || strcmp(value, known) == 0)
+        return 0;
+    if (strcmp(value, planned) == 0)
+        return sl_cli_fail(SEALANE_E_SUITE_UNAVAILABLE, value);
+    return sl_cli_usage_error(a->command, id == SL_CLI_SUITE ? "unknown suite %s" : "unknown format %s", value);
+}
+
+int sl_cli_run_seal(const struct sl_cli_arguments *a)
+{
+    int exit_code = check_choice(a, SL_CLI_SUITE, "ctr", "authenticated");
+    if (exit_code == 0)
+        exit_code = check_choice(a, SL_CLI_FORMAT, "sealane", "clickhouse");
+    if (exit_code != 0)
+        return exit_code;
+
+    struct sl_cli_transfer t;
+    bool force = sl_cli_given(a, SL_CLI_FORCE);
+    exit_code = sl_cli_transfer_begin(&t, a->word[0], a->word[1], true, force);
+    if (exit_code != 0)
+        return exit_code;
+    struct sl_cli_session session;
+    exit_code = sl_cli_session_open(&session, a);
+    if (exit_code == 0) {
+        exit_code = sl_cli_transfer_open_output(&t);
+        if (exit_code == 0) {
+            sl_cli_warn_unlocked();
+            if (!a->value[SL_CLI_SUITE])
+                sl_cli_warn("the data will carry no tags, so a change to it cannot be noticed; --suite ctr says that "
+                            "you want this",
+                            NULL);
+            struct sealane_seal_options options = SEALANE_SEAL_OPTIONS_INIT;
+            options.reseal = force;
+            options.progress = sl_cli_progress;
+            sl_cli_progress_begin(true);
+            enum sealane_error error =
+                sealane_seal(session.keystore, session.engine, t.in_fd, sl_cli_transfer_out_fd(&t), &options);
+            exit_code = error ? sl_cli_transfer_fail(&t, error) : sl_cli_transfer_commit(&t);
+        }
+        sl_cli_session_close(&session);
+    }
+    sl_cli_transfer_close(&t);
+    return exit_code;
+}
+
+static int parse_range(const struct sl_cli_arguments *a, struct sealane_unseal_options *options)
+{
+    const char *offset = a->value[SL_CLI_OFFSET];
+    const char *length = a->value[SL_CLI_LENGTH];
+    if (offset && !sl_cli_parse_bytes(&options->offset, offset))
+        return sl_cli_usage_error(a->command, "--offset needs a number of bytes, such as 4096 or 4K, not %s", offset);
+    if (length && !sl_cli_parse_bytes(&options->length, length))
+        return sl_cli_usage_error(a->command, "--length needs a number of bytes, such as 4096 or 4K, not %s", length);
+    return 0;
+}
+
+int sl_cli_run_unseal(const struct sl_cli_arguments *a)
+{
+    struct sealane_unseal_options options = SEALANE_UNSEAL_OPTIONS_INIT;
+    int exit_code = parse_range(a, &options);
+    if (exit_code != 0)
+        return exit_code;
+
+    struct sl_cli_transfer t;
+    exit_code = sl_cli_transfer_begin(&t, a->word[0], a->word[1], false, sl_cli_given(a, SL_CLI_FORCE));
+    if (exit_code != 0)
+        return exit_code;
+    struct sl_cli_session session;
+    exit_code = sl_cli_session_open(&session, a);
+    if (exit_code == 0) {
+        exit_code = sl_cli_transfer_open_output(&t);
+        if (exit_code == 0) {
+            sl_cli_warn_unlocked();
+            int out_fd = sl_cli_transfer_out_fd(&t);
+            options.progress = sl_cli_progress;
+            sl_cli_progress_begin(!isatty(out_fd));
+            enum sealane_error error = sealane_unseal(session.keystore, session.engine, t.in_fd, out_fd, &options);
+            exit_code = error ? sl_cli_transfer_fail(&t, error) : sl_cli_transfer_commit(&t);
+        }
+        sl_cli_session_close(&session);
+    }
+    sl_cli_transfer_close(&t);
+    return exit_code;
+}

@@ -1,0 +1,50 @@
+#include "cli/session.h"
+
+#include <stddef.h>
+
+#include "cli/report.h"
+#include "sealane/memory.h"
+
+int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a)
+{
+    struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
+    options.kernel = a->value[SL_CLI_KERNEL];
+    options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
+    enum sealane_error error = sealane_engine_create(engine, &options);
+    return error ? sl_cli_fail(error, options.kernel) : 0;
+}
+
+int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *a)
+{
+    struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
+    options.kms_uri = a->value[SL_CLI_KMS];
+    options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
+    enum sealane_error error = sealane_keystore_open(keystore, directory, &options);
+    return error ? sl_cli_fail(error, directory) : 0;
+}
+
+void sl_cli_warn_unlocked(void)
+{
+    if (sealane_memory_unlocked())
+        sl_cli_warn(
+            "keys lie in memory that could not be locked and may be swapped out; raise RLIMIT_MEMLOCK (ulimit -l)",
+            NULL);
+}
+
+int sl_cli_session_open(struct sl_cli_session *session, const struct sl_cli_arguments *a)
+{
+    *session = (struct sl_cli_session){NULL, NULL};
+    int exit_code = sl_cli_open_engine(&session->engine, a);
+    if (exit_code == 0)
+        exit_code = sl_cli_open_keystore(&session->keystore, a->value[SL_CLI_KEYSTORE], a);
+    if (exit_code != 0)
+        sl_cli_session_close(session);
+    return exit_code;
+}
+
+void sl_cli_session_close(struct sl_cli_session *session)
+{
+    sealane_keystore_free(session->keystore);
+    sealane_engine_free(session->engine);
+    *session = (struct sl_cli_session){NULL, NULL};
+}

@@ -1,0 +1,25 @@
+/* What seal and unseal need besides their files: a verified keystore and an engine, as the options say. */
+#ifndef SEALANE_CLI_SESSION_H
+#define SEALANE_CLI_SESSION_H
+
+#include "cli/parse.h"
+#include "sealane/engine.h"
+#include "sealane/keystore.h"
+
+struct sl_cli_session {
+    sealane_engine *engine;
+    sealane_keystore *keystore;
+};
+
+/* Returns 0, or the exit code of what it reported; then nothing is to be closed. */
+int sl_cli_session_open(struct sl_cli_session *session, const struct sl_cli_arguments *arguments);
+void sl_cli_session_close(struct sl_cli_session *session);
+
+/* The parts alone; same returns. */
+int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *arguments);
+int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *arguments);
+
+/* Warns if keys lie in memory that could not be locked. */
+void sl_cli_warn_unlocked(void);
+
+#endif

@@ -1,0 +1,148 @@
+#define _GNU_SOURCE
+#include "cli/transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+static enum sealane_error open_input(struct sl_cli_transfer *t)
+{
+    t->in_fd = is_standard(t->in_path) ? STDIN_FILENO : open(t->in_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (t->in_fd < 0 || fstat(t->in_fd, &t->in_stat) != 0)
+        return sl_cli_errno(errno);
+    return S_ISDIR(t->in_stat.st_mode) ? SEALANE_E_NOT_REGULAR : SEALANE_OK;
+}
+
+/* A socket or terminal may well be standard input and output at once; a file by its name may not, nor may a file's
+ * data. */
+static bool is_same_file(const struct sl_cli_transfer *t, const struct stat *out)
+{
+    if (out->st_dev != t->in_stat.st_dev || out->st_ino != t->in_stat.st_ino)
+        return false;
+    return !is_standard(t->in_path) || !is_standard(t->out_path) || S_ISREG(out->st_mode) || S_ISBLK(out->st_mode);
+}
+
+static enum sealane_error check_output(const struct sl_cli_transfer *t)
+{
+    struct stat out;
+    if (is_standard(t->out_path)) {
+        if (t->ciphertext && isatty(STDOUT_FILENO))
+            return SEALANE_E_TERMINAL;
+        if (fstat(STDOUT_FILENO, &out) != 0)
+            return sl_cli_errno(errno);
+        return is_same_file(t, &out) ? SEALANE_E_SAME_FILE : SEALANE_OK;
+    }
+    if (stat(t->out_path, &out) != 0) {
+        /* A link that leads nowhere occupies the name as well. */
+        if (errno != ENOENT || lstat(t->out_path, &out) != 0)
+            return errno == ENOENT ? SEALANE_OK : sl_cli_errno(errno);
+        return t->force ? SEALANE_OK : SEALANE_E_EXISTS;
+    }
+    if (is_same_file(t, &out))
+        return SEALANE_E_SAME_FILE;
+    if (S_ISDIR(out.st_mode))
+        return SEALANE_E_NOT_REGULAR;
+    return S_ISREG(out.st_mode) && !t->force ? SEALANE_E_EXISTS : SEALANE_OK;
+}
+
+int sl_cli_transfer_begin(struct sl_cli_transfer *t, const char *in_path, const char *out_path, bool ciphertext,
+                          bool force)
+{
+    *t = (struct sl_cli_transfer){
+        .in_path = in_path,
+        .out_path = out_path,
+        .in_name = is_standard(in_path) ? "standard input" : in_path,
+        .out_name = is_standard(out_path) ? "standard output" : out_path,
+        .ciphertext = ciphertext,
+        .force = force,
+        .in_fd = -1,
+    };
+    enum sealane_error error = open_input(t);
+    const char *name = t->in_name;
+    if (!error) {
+        error = check_output(t);
+        name = t->out_name;
+    }
+    if (!error)
+        return 0;
+    int exit_code = sl_cli_fail(error, name);
+    sl_cli_transfer_close(t);
+    return exit_code;
+}
+
+int sl_cli_transfer_open_output(struct sl_cli_transfer *t)
+{
+    if (is_standard(t->out_path))
+        return 0;
+    enum sealane_error error = sealane_output_create(&t->output, t->out_path, t->force ? SEALANE_OUTPUT_REPLACE : 0);
+    if (!error && t->ciphertext && isatty(sealane_output_fd(t->output)))
+        error = SEALANE_E_TERMINAL;
+    return error ? sl_cli_fail(error, t->out_name) : 0;
+}
+
+int sl_cli_transfer_out_fd(const struct sl_cli_transfer *t)
+{
+    return t->output ? sealane_output_fd(t->output) : STDOUT_FILENO;
+}
+
+int sl_cli_transfer_fail(const struct sl_cli_transfer *t, enum sealane_error error)
+{
+    switch (error) {
+    case SEALANE_E_NO_SPACE:
+    case SEALANE_E_FILE_SIZE_LIMIT:
+        return sl_cli_fail(error, t->out_name);
+    case SEALANE_E_MEMORY_LOCK:
+    case SEALANE_E_NO_MEMORY:
+    case SEALANE_E_RANDOM:
+    case SEALANE_E_CRYPTO_LIBRARY:
+        return sl_cli_fail(error, NULL);
+    case SEALANE_E_IO:
+        break;
+    default:
+        return sl_cli_fail(error, t->in_name);
+    }
+    /* Reading or writing: the library does not say which. */
+    char *names = NULL;
+    if (asprintf(&names, "%s or %s", t->in_name, t->out_name) < 0)
+        names = NULL;
+    int exit_code = sl_cli_fail(error, names);
+    free(names);
+    return exit_code;
+}
+
+int sl_cli_transfer_commit(struct sl_cli_transfer *t)
+{
+    if (!t->output)
+        return 0;
+    int fd = sealane_output_fd(t->output);
+    struct stat out;
+    if (fstat(fd, &out) != 0)
+        return sl_cli_fail(sl_cli_errno(errno), t->out_name);
+    if (S_ISREG(t->in_stat.st_mode) && S_ISREG(out.st_mode)) {
+        /* Set-id bits stay behind: the new file belongs to whoever runs this. */
+        const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, t->in_stat.st_mtim};
+        if (fchmod(fd, t->in_stat.st_mode & 0777) != 0 || futimens(fd, times) != 0)
+            sl_cli_warn("%s: this file system does not keep the mode or the modification time", t->out_name);
+    }
+    enum sealane_error error = sealane_output_commit(t->output);
+    return error ? sl_cli_fail(error, t->out_name) : 0;
+}
+
+void sl_cli_transfer_close(struct sl_cli_transfer *t)
+{
+    sealane_output_free(t->output);
+    t->output = NULL;
+    if (t->in_fd > STDERR_FILENO)
+        (void)close(t->in_fd); /* only read from */
+    t->in_fd = -1;
+}

@@ -1,0 +1,42 @@
+/* IN and OUT of a command that makes one file from another, with the rules of overwriting. */
+#ifndef SEALANE_CLI_TRANSFER_H
+#define SEALANE_CLI_TRANSFER_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "sealane/error.h"
+#include "sealane/output.h"
+
+struct sl_cli_transfer {
+    const char *in_path; /* "-": standard input */
+    const char *out_path;
+    const char *in_name; /* for messages */
+    const char *out_name;
+    bool ciphertext; /* goes out, so not to a terminal */
+    bool force;
+    int in_fd;
+    struct stat in_stat;
+    sealane_output *output; /* NULL for standard output */
+};
+
+/* Opens IN and checks, without touching it, that OUT may be written.  Returns 0 or the exit code of what it reported;
+ * then nothing is to be closed. */
+int sl_cli_transfer_begin(struct sl_cli_transfer *transfer, const char *in_path, const char *out_path, bool ciphertext,
+                          bool force);
+
+/* Opens OUT.  Same returns; sl_cli_transfer_close is still to be called. */
+int sl_cli_transfer_open_output(struct sl_cli_transfer *transfer);
+
+int sl_cli_transfer_out_fd(const struct sl_cli_transfer *transfer);
+
+/* Reports what sealing or unsealing returned, naming the file that it concerns; returns the exit code. */
+int sl_cli_transfer_fail(const struct sl_cli_transfer *transfer, enum sealane_error error);
+
+/* Gives OUT the mode and modification time of IN and puts it under its name.  Same returns. */
+int sl_cli_transfer_commit(struct sl_cli_transfer *transfer);
+
+/* Without a commit before, removes what was written. */
+void sl_cli_transfer_close(struct sl_cli_transfer *transfer);
+
+#endif
