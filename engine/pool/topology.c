@@ -139,13 +139,11 @@ static enum sealane_error fill(sealane_topology *t, hwloc_topology_t h)
     return error;
 }
 
-/* Looks at this machine even where the environment (HWLOC_SYNTHETIC, HWLOC_XMLFILE) would have hwloc invent one: on
- * that, every binding would succeed and do nothing. */
+/* HWLOC_SYNTHETIC, HWLOC_XMLFILE and HWLOC_FSROOT have hwloc describe another machine, on which every binding succeeds
+ * and does nothing: refused, unless HWLOC_THISSYSTEM vouches for it. */
 static enum sealane_error load(hwloc_topology_t h)
 {
-    if (hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "synthetic") != 0 ||
-        hwloc_topology_set_components(h, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "xml") != 0 ||
-        hwloc_topology_set_cache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL) != 0 ||
+    if (hwloc_topology_set_cache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL) != 0 ||
         hwloc_topology_set_icache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL) != 0)
         return SEALANE_E_IO;
     errno = 0;

@@ -12,7 +12,7 @@ SEALANE_BEGIN
 
 typedef struct sealane_topology sealane_topology;
 
-/* Looks at this system.  NO_MEMORY, or IO if the system does not tell.  Immutable afterwards: any thread. */
+/* Looks at this system.  NO_MEMORY, or IO if the system does not tell or the environment has hwloc describe another machine.  Immutable afterwards: any thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_topology_create(sealane_topology **topology);
 SEALANE_API void sealane_topology_free(sealane_topology *topology);
 
@@ -27,7 +27,7 @@ struct sealane_topology_cache {
     unsigned level; /* 1, 2, 3, ... */
     char type;      /* 'd' data, 'i' instruction, 'u' unified */
     uint64_t size;  /* bytes of one */
-    unsigned count; /* how many of this kind */
+    unsigned count; /* how many of this kind the usable processors have */
 };
 
 struct sealane_topology_node {
