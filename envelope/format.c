@@ -227,11 +227,11 @@ bool sl_sealed_size(uint64_t *size, uint64_t length)
     return sl_round_up_u64(size, length, SL_PAGE) || sl_add_u64(size, *size, 2 * SL_PAGE) || *size > INT64_MAX;
 }
 
-/* Ciphertext looks like neither, but for a chance of 2^-64. */
+/* The magic, or what is around it: neither ciphertext (but for a chance of 2^-64) nor padding looks so. */
 static bool was_commit(const uint8_t page[SL_PAGE])
 {
     return memcmp(page, commit_magic, SL_MAGIC_LEN) == 0 ||
-           (sl_all_zero(page + CR_ZEROS, MAC_AT - CR_ZEROS) && !sl_all_zero(page, SL_PAGE));
+           (sl_all_zero(page + CR_ZEROS, MAC_AT - CR_ZEROS) && !sl_all_zero(page + MAC_AT, SL_MAC_LEN));
 }
 
 enum sealane_error sl_tail_judge(struct sl_commit *commit, uint64_t size, const uint8_t *tail, size_t tail_len,

@@ -108,7 +108,9 @@ static void look_at_output(struct sl_pipeline *p)
 static void pipeline_free(struct sl_pipeline *p)
 {
     if (p->ring != MAP_FAILED) {
-        sl_wipe(p->ring, RING_BYTES);
+        /* Buffers that were never handed out were never touched: wiping them would only bring their pages in. */
+        size_t used = p->submitted < SL_RING_BUFFERS ? (size_t)p->submitted + 1 : SL_RING_BUFFERS;
+        sl_wipe(p->ring, used * SL_RING_LEN);
         munmap(p->ring, RING_BYTES);
     }
     free(p);
