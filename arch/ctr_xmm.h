@@ -6,15 +6,17 @@
 #define T(name) xmm_##name
 #define VEC __m128i
 #define LANES 1
-#define WIDE 8
+#define WIDE 12
 #define NARROW 4
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm_load_si128((const __m128i *)(p))
-#define ADVANCE(v, n) _mm_add_epi64(v, _mm_set_epi64x(0, n))
+#define NEXT(v) _mm_add_epi64(v, _mm_set_epi64x(0, 1))
+#define OPAQUE(v) __asm__("" : "+x"(v))
 #define BLOCK(v) _mm_shuffle_epi8(v, _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f))
-#define START(s, k) _mm_xor_si128(s, k(0))
-#define ROUND(s, k, r) _mm_aesenc_si128(s, k(r))
-#define FINISH(s, k, d) _mm_aesenclast_si128(s, _mm_xor_si128(d, k(14)))
+#define START(s, k0) _mm_xor_si128(s, k0)
+#define ROUND(s, k) _mm_aesenc_si128(s, k)
+#define FIRST_KEY 1
+#define FINISH(s, k13, k14, d) _mm_aesenclast_si128(s, _mm_xor_si128(d, k14))
 #define LOAD(p) _mm_loadu_si128((const __m128i *)(p))
 #define STORE(p, v) _mm_storeu_si128((__m128i *)(p), v)
 
@@ -26,12 +28,12 @@ static ALWAYS_INLINE __m128i xmm_counter(uint64_t hi, uint64_t lo)
 }
 
 /* Any length: whole blocks, then the rest of one. */
-static ALWAYS_INLINE void xmm_ctr(const xmm_keys keys, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
+static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    size_t done = xmm_bulk(keys, &counter, dst, src, len);
+    size_t done = xmm_bulk(schedule, &counter, dst, src, len);
     if (done == len)
         return;
-    __m128i s = xmm_one(keys, counter, _mm_setzero_si128());
+    __m128i s = xmm_one(schedule, counter, _mm_setzero_si128());
     uint64_t keystream[2] = {(uint64_t)_mm_cvtsi128_si64(s), (uint64_t)_mm_extract_epi64(s, 1)};
     sl_xor_partial(dst + done, src + done, keystream, len - done);
 }
@@ -43,10 +45,12 @@ static ALWAYS_INLINE void xmm_ctr(const xmm_keys keys, __m128i counter, uint8_t 
 #undef NARROW
 #undef KEYS_RESIDENT
 #undef LOAD_KEY
-#undef ADVANCE
+#undef NEXT
+#undef OPAQUE
 #undef BLOCK
 #undef START
 #undef ROUND
+#undef FIRST_KEY
 #undef FINISH
 #undef LOAD
 #undef STORE

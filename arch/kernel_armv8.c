@@ -35,9 +35,9 @@ static inline uint8x16_t counter_vector(uint64_t hi, uint64_t lo)
     return vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(lo), vcreate_u64(hi)));
 }
 
-static inline uint8x16_t advance(uint8x16_t v, uint64_t n)
+static inline uint8x16_t next(uint8x16_t v)
 {
-    return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(v), vcombine_u64(vcreate_u64(n), vcreate_u64(0))));
+    return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(v), vcombine_u64(vcreate_u64(1), vcreate_u64(0))));
 }
 
 /* All 16 bytes reversed. */
@@ -53,11 +53,14 @@ static inline uint8x16_t block(uint8x16_t v)
 #define WIDE 8
 #define NARROW 4
 #define KEYS_RESIDENT 1
-#define ADVANCE(v, n) advance(v, n)
+#define LOAD_KEY(p) vld1q_u8(p)
+#define NEXT(v) next(v)
+#define OPAQUE(v) __asm__("" : "+w"(v))
 #define BLOCK(v) block(v)
-#define START(s, k) (s)
-#define ROUND(s, k, r) vaesmcq_u8(vaeseq_u8(s, k((r)-1)))
-#define FINISH(s, k, d) veorq_u8(vaeseq_u8(s, k(13)), veorq_u8(d, k(14)))
+#define START(s, k0) (s)
+#define ROUND(s, k) vaesmcq_u8(vaeseq_u8(s, k((r)-1)))
+#define FIRST_KEY 0
+#define FINISH(s, k13, k14, d) veorq_u8(vaeseq_u8(s, k13), veorq_u8(d, k14))
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
 
@@ -65,16 +68,11 @@ static inline uint8x16_t block(uint8x16_t v)
 
 static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    const uint8_t *rk = schedule;
-    neon_keys keys;
-    UNROLL
-    for (int r = 0; r <= SL_AES_ROUNDS; r++)
-        keys[r] = vld1q_u8(rk + 16 * r);
     uint8x16_t c = counter_vector(hi, lo);
-    size_t done = neon_bulk(keys, &c, dst, src, len);
+    size_t done = neon_bulk(schedule, &c, dst, src, len);
     if (done == len)
         return;
-    uint64x2_t s = vreinterpretq_u64_u8(neon_one(keys, c, vdupq_n_u8(0)));
+    uint64x2_t s = vreinterpretq_u64_u8(neon_one(schedule, c, vdupq_n_u8(0)));
     uint64_t keystream[2] = {vgetq_lane_u64(s, 0), vgetq_lane_u64(s, 1)};
     sl_xor_partial(dst + done, src + done, keystream, len - done);
 }

@@ -5,17 +5,19 @@
 #define T(name) ymm_##name
 #define VEC __m256i
 #define LANES 2
-#define WIDE 8
+#define WIDE 12
 #define NARROW 4
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(p)))
-#define ADVANCE(v, n) _mm256_add_epi64(v, _mm256_set_epi64x(0, 2 * (n), 0, 2 * (n)))
+#define NEXT(v) _mm256_add_epi64(v, _mm256_set_epi64x(0, 2, 0, 2))
+#define OPAQUE(v) __asm__("" : "+x"(v))
 #define BLOCK(v)                                                                                                       \
     _mm256_shuffle_epi8(                                                                                               \
         v, _mm256_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f, 0x0001020304050607, 0x08090a0b0c0d0e0f))
-#define START(s, k) _mm256_xor_si256(s, k(0))
-#define ROUND(s, k, r) _mm256_aesenc_epi128(s, k(r))
-#define FINISH(s, k, d) _mm256_aesenclast_epi128(s, _mm256_xor_si256(d, k(14)))
+#define START(s, k0) _mm256_xor_si256(s, k0)
+#define ROUND(s, k) _mm256_aesenc_epi128(s, k)
+#define FIRST_KEY 1
+#define FINISH(s, k13, k14, d) _mm256_aesenclast_epi128(s, _mm256_xor_si256(d, k14))
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
 
