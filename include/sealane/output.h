@@ -13,9 +13,9 @@ enum { SEALANE_OUTPUT_REPLACE = 1 }; /* an existing file of that name is replace
 
 /* Opens a temporary file (mode 0600) in the directory of `path`.  If `path` exists and is no regular file (a device, a
  * FIFO), it is opened itself and written directly.  A symbolic link is followed: its target is replaced and the link
- * stays, as cp(1) does it; without SEALANE_OUTPUT_REPLACE every link counts as existing, with it a dangling one is
- * NOT_FOUND.  Errors: EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND, PERMISSION, IO, NOT_REGULAR (a directory).  One
- * handle: one thread. */
+ * stays, as with cp(1); a dangling one is EXISTS without SEALANE_OUTPUT_REPLACE, NOT_FOUND with it.  Errors: EXISTS
+ * without SEALANE_OUTPUT_REPLACE, NOT_FOUND, PERMISSION, IO, NOT_REGULAR (a directory), ARGUMENT (an empty or over-long
+ * path).  One handle: one thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_output **output, const char *path,
                                                                    int flags);
 
@@ -23,15 +23,15 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_outpu
 SEALANE_API int sealane_output_fd(const sealane_output *output);
 
 /* fsync, rename to the final name (or link, which refuses a name that has appeared meanwhile: EXISTS), fsync of the
- * directory.  After an error nothing new is under the name, unless a file was replaced and only
- * the last step, the directory's fsync, failed.  The handle is still to be freed. */
+ * directory.  After an error nothing new is under the name, unless a file was replaced and
+ * only the last step, the directory's fsync, failed.  The handle is still to be freed. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_commit(sealane_output *output);
 
 /* Frees; without a successful commit the temporary is removed.  NULL is fine. */
 SEALANE_API void sealane_output_free(sealane_output *output);
 
 /* Removes every temporary this process has made (also keystore directories in the making).  Async-signal-safe: for a
- * handler that then ends the process. */
+ * handler that then ends the process; from here on the process can make no new ones (IO). */
 SEALANE_API void sealane_output_abandon_all(void);
 
 SEALANE_END
