@@ -62,20 +62,38 @@ static void after_fork_in_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* Makes the bytes between the guards usable: memfd_secret(2) if asked for and offered, else private memory. */
+#ifdef SYS_memfd_secret
+/* Puts memfd_secret(2) pages between the guards; false, with nothing changed, where there are none or they cannot be
+ * locked. They are mapped elsewhere first: a failed MAP_FIXED may take away what was there.  (The flag is O_CLOEXEC,
+ * whatever the manual page says.) */
+static bool back_with_memfd(struct chunk *c)
+{
+    int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    void *map = MAP_FAILED;
+    if (ftruncate(fd, (off_t)c->data_len) == 0)
+        map = mmap(NULL, c->data_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return false;
+    if (madvise(map, c->data_len, MADV_DONTFORK) == 0 &&
+        mremap(map, c->data_len, c->data_len, MREMAP_MAYMOVE | MREMAP_FIXED, c->data) == c->data)
+        return true;
+    munmap(map, c->data_len);
+    return false;
+}
+#endif
+
+/* Makes the bytes between the guards usable: memfd_secret(2) if asked for and offered, else private memory.  Neither is
+ * dumped, locked or not. */
 static bool back_with_memory(struct chunk *c)
 {
 #ifdef SYS_memfd_secret
-    int fd = use_memfd ? (int)syscall(SYS_memfd_secret, FD_CLOEXEC) : -1;
-    if (fd >= 0) {
-        c->memfd = ftruncate(fd, (off_t)c->data_len) == 0 &&
-                   mmap(c->data, c->data_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == c->data;
-        close(fd);
-        if (c->memfd)
-            return madvise(c->data, c->data_len, MADV_DONTFORK) == 0;
-    }
+    c->memfd = use_memfd && back_with_memfd(c);
 #endif
-    return mprotect(c->data, c->data_len, PROT_READ | PROT_WRITE) == 0;
+    return c->memfd || (mprotect(c->data, c->data_len, PROT_READ | PROT_WRITE) == 0 &&
+                        madvise(c->data, c->data_len, MADV_DONTDUMP) == 0);
 }
 
 static void chunk_unmap(struct chunk *c)
@@ -108,7 +126,7 @@ static enum sealane_error chunk_new(struct chunk **out, size_t lines, bool allow
         return SEALANE_E_NO_MEMORY;
     }
     /* memfd_secret pages are never swapped, dumped or counted as mlock'ed a second time. */
-    c->locked = c->memfd || (mlock(c->data, c->data_len) == 0 && madvise(c->data, c->data_len, MADV_DONTDUMP) == 0);
+    c->locked = c->memfd || mlock(c->data, c->data_len) == 0;
     if (!c->locked && !allow_unlocked) {
         chunk_unmap(c);
         return SEALANE_E_MEMORY_LOCK;
