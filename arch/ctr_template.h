@@ -6,9 +6,8 @@
  *   | VEC             | the vector type                                                                          |
  *   | LANES           | blocks in a VEC: 1, 2 or 4                                                               |
  *   | WIDE            | vectors in flight in the main loop: enough to hide the latency, at most 16               |
- *   | NARROW          | vectors in flight in what remains of it; a divisor of nothing, merely smaller than WIDE  |
- *   | KEYS_RESIDENT   | 1: the register file holds all round keys beside the WIDE states; 0: they are loaded     |
- *   |                 | again for each round                                                                     |
+ *   | NARROW          | vectors in flight in what the main loop leaves                                           |
+ *   | KEYS_RESIDENT   | 1: the register file holds all round keys beside WIDE states; 0: each is loaded at use   |
  *   | LOAD_KEY(p)     | a VEC with the 16 bytes at p, 16-byte aligned, in every lane                             |
  *   | NEXT(v)         | a counter VEC one vector further; no lane's low half wraps                               |
  *   | OPAQUE(v)       | an empty asm that hides from the compiler where v came from                              |
@@ -20,11 +19,11 @@
  *   | LOAD(p)         | unaligned load                                                                           |
  *   | STORE(p, v)     | unaligned store                                                                          |
  *
- * x86 adds the round key at the end of a round (AESENC), ARM at its beginning (AESE); START, ROUND and FINISH hide
- * that.  The last round key goes into the data first, off the critical path: FINISH costs no XOR after round 14.
+ * AESENC adds the round key at the end of a round, AESE at its beginning: START, FIRST_KEY and FINISH hide that.  The
+ * last round key goes into the data first, off the critical path, so that no XOR follows round 14.
  *
- * The instance gets T(bulk)() for whole vectors, and T(one)() for a vector in registers.  What then
- * remains, less than a VEC, is for a narrower instance or for a masked tail. */
+ * The instance gets T(bulk)() for whole vectors, and T(one)() for a vector in registers.  What then remains, less than
+ * a VEC, is for a narrower instance or for a masked tail. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -78,9 +77,7 @@ static ALWAYS_INLINE VEC T(one)(const void *schedule, VEC counter, VEC data)
 }
 
 /* n vectors, a constant: one after another in program order, side by side in the pipeline.  Returns the counter after
- * them. Counting step by step needs one constant; gcc would rather use one for each vector and spill round keys to the
- * stack.
- */
+ * them.  Counting step by step needs one constant; gcc would rather use one for each vector, and spill round keys. */
 static ALWAYS_INLINE VEC T(group)(const void *schedule, const VEC *resident, VEC counter, int n, uint8_t *dst,
                                   const uint8_t *src)
 {
@@ -94,7 +91,7 @@ static ALWAYS_INLINE VEC T(group)(const void *schedule, const VEC *resident, VEC
 #define X(i) T(round)(s, n, KEY(i + FIRST_KEY));
     EACH(SL_AES_ROUNDS - 1, X);
 #undef X
-#define X(i) STORE(dst + (i)*T(VEC_LEN), FINISH(s[i], KEY(13), KEY(14), LOAD(src + (i)*T(VEC_LEN))));
+#define X(i) STORE(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));
     EACH(n, X);
 #undef X
     return counter;
