@@ -20,9 +20,9 @@ LAYERS = {
 USERS = {"cli", "integrations", "bench"}
 
 PUBLIC = {
-    "error.h": "base", "errors.def": "base", "export.h": "base", "memory.h": "base", "version.h": "base", "output.h": "base",
+    "error.h": "base", "errors.def": "base", "export.h": "base", "memory.h": "base", "version.h": "base",
     "cpu.h": "arch", "engine.h": "engine", "topology.h": "engine/pool",
-    "kms.h": "kms", "keystore.h": "envelope", "file.h": "envelope", "sealane.h": "envelope",
+    "kms.h": "kms", "keystore.h": "envelope", "file.h": "envelope", "output.h": "envelope", "sealane.h": "envelope",
 }
 # The envelope reaches key services by this one header.
 PUBLIC_EXTRA = {("envelope", "kms.h"), ("envelope", "sealane.h")}
@@ -42,7 +42,8 @@ SYSTEM = re.compile(
     r"|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|termios|time|unistd|dirent|link|dlfcn|libgen|ftw|fnmatch|wchar"
     r"|langinfo|pwd|elf|(sys|linux|asm)/[a-z0-9_/-]+)\.h")
 CXX = re.compile(r"[a-z_]+")  # <vector>
-TABLES = {"kernels.def": "arch", "providers.def": "kms", "benches.def": "bench"}
+# Tables, and headers that the build generates from them.
+TABLES = {"kernels.def": "arch", "providers.def": "kms", "benches.def": "bench", "benches_built.h": "bench", "bench_commit.h": "bench"}
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 

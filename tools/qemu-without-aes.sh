@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "$1" && pwd)
 preload=$build/no_hwcap_aes.so
-aarch64-linux-gnu-gcc -std=c17 -O1 -Wall -Wextra -Werror -Wno-missing-prototypes -include asm/hwcap.h -shared -fPIC \
+aarch64-linux-gnu-gcc -std=c17 -O1 -Wall -Wextra -Werror -shared -fPIC \
     -o "$preload" tests/no_hwcap_aes.c
 emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$PWD/build/sysroot-aarch64/usr/lib/aarch64-linux-gnu:$PWD/build/sysroot-aarch64/lib/aarch64-linux-gnu"
 

@@ -12,10 +12,10 @@ add_library(sealane-broken STATIC $<TARGET_OBJECTS:sealane_broken_objects>)
 target_link_libraries(sealane-broken PRIVATE Threads::Threads)
 sealane_test(test_broken core sealane-broken ${CMAKE_CURRENT_SOURCE_DIR}/broken/test_broken.c)
 
-if(TARGET sealane_cli_objects)
+if(NOT SEALANE_CORE_ONLY)
   add_library(sealane-broken-full STATIC $<TARGET_OBJECTS:sealane_broken_objects> $<TARGET_OBJECTS:sealane_pool_objects>
     $<TARGET_OBJECTS:sealane_kms_objects> $<TARGET_OBJECTS:sealane_envelope_objects>)
-  add_executable(sealane-broken-program $<TARGET_OBJECTS:sealane_cli_objects>)
+  add_executable(sealane-broken-program $<TARGET_OBJECTS:sealane>)
   set_target_properties(sealane-broken-program PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   target_link_libraries(sealane-broken-program PRIVATE sealane-broken-full Threads::Threads OpenSSL::Crypto
     PkgConfig::JANSSON PkgConfig::HWLOC)
