@@ -1,0 +1,27 @@
+/* Looks through all writable memory of this process for pieces of a key schedule. */
+#ifndef SEALANE_TESTS_SUPPORT_TRACES_H
+#define SEALANE_TESTS_SUPPORT_TRACES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/kernel.h"
+
+/* 16-byte pieces of the schedule, kept masked so that the search does not find its own copy. */
+struct test_traces {
+    size_t count;
+    uint64_t masked[SL_SCHEDULE_MAX / 16][2];
+};
+
+/* False, with a message, where memory cannot be searched (a sanitizer's shadow is too large, an emulator's maps
+ * differ). */
+bool test_traces_can_be_sought(void);
+
+/* The pieces of kernel's schedule for this key, without those that are the key itself or all one byte. */
+struct test_traces test_traces_of(const struct sl_kernel *kernel, const uint8_t key[32]);
+
+/* In how many places some piece lies. */
+size_t test_traces_count(const struct test_traces *traces);
+
+#endif
