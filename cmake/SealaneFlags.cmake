@@ -16,7 +16,7 @@ if(SEALANE_COVERAGE)
   add_link_options(--coverage)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL Release AND NOT SEALANE_SANITIZE)
-  add_compile_definitions($<$<NOT:$<BOOL:${SEALANE_SANITIZE}>>:_FORTIFY_SOURCE=2>)
+  add_compile_definitions(_FORTIFY_SOURCE=2)
 endif()
 add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 

@@ -28,8 +28,9 @@ function(sealane_library name map)
       $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}/include>
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   endforeach()
-  # clang leaves a sanitizer's runtime to the program.
-  target_link_options(${name}-shared PRIVATE $<$<NOT:$<BOOL:${SEALANE_SANITIZE}>>:-Wl,--no-undefined> -Wl,--as-needed
-    -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/${map})
+  target_link_options(${name}-shared PRIVATE -Wl,--as-needed -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/${map})
+  if(NOT SEALANE_SANITIZE) # clang leaves a sanitizer's runtime to the program
+    target_link_options(${name}-shared PRIVATE -Wl,--no-undefined)
+  endif()
   set_target_properties(${name}-shared PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/${map})
 endfunction()

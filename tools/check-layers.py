@@ -38,7 +38,7 @@ HOMES = [
     (r"cmocka\.h|valgrind/.*", {"tests"}),
 ]
 SYSTEM = re.compile(
-    r"(assert|ctype|errno|fcntl|getopt|inttypes|limits|locale|math|poll|pthread|sched|semaphore|setjmp|signal|stdalign|stdarg"
+    r"(assert|ctype|errno|fcntl|getopt|inttypes|limits|locale|math|poll|pthread|regex|sched|semaphore|setjmp|signal|stdalign|stdarg"
     r"|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|termios|time|unistd|dirent|link|dlfcn|libgen|ftw|fnmatch|wchar"
     r"|langinfo|pwd|elf|(sys|linux|asm)/[a-z0-9_/-]+)\.h")
 CXX = re.compile(r"[a-z_]+")  # <vector>
