@@ -18,7 +18,7 @@ import time
 
 from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 PAGE = 4096
 SUPERBLOCK_MAGIC = b"\x89SEA\r\n\x1a\n"
@@ -108,3 +108,88 @@ def seal(plain, store, key_id, data_key, file_id=None, salt=None, created_ms=Non
             mac(keys.commit, file_id + record),
         )
     )
+
+
+def sized(data):
+    data = data.encode() if isinstance(data, str) else data
+    return struct.pack("<I", len(data)) + data
+
+
+def context_bytes(context):
+    """The encryption context as the key service and the record MAC see it: sorted by the keys' bytes."""
+    pairs = sorted(context.items(), key=lambda pair: pair[0].encode())
+    return struct.pack("<I", len(pairs)) + b"".join(sized(key) + sized(value) for key, value in pairs)
+
+
+def unwrap(directory, wrap):
+    """The data key, by the key-encryption key in a file: the one key service this reader knows."""
+    require(wrap["kms"].startswith("file:"), "not a file: key service")
+    path = wrap["kms"][len("file:") :]
+    kek_file = open(os.path.join(directory, path), "rb").read()
+    require(len(kek_file) == 48 and kek_file[:16] == b"sealane-kek\0\x01\0\0\0", "not a key-encryption key")
+    info = b"sealane/1 kms file AES-256-KWP".ljust(32, b"\0") + context_bytes(wrap["context"])
+    wrapping_key = expand(extract(bytes(32), kek_file[16:]), info)
+    return keywrap.aes_key_unwrap_with_padding(wrapping_key, base64.b64decode(wrap["wrapped"], validate=True))
+
+
+def record_bytes(store, record):
+    out = store + bytes.fromhex(record["id"])
+    out += struct.pack(
+        "<IIQII",
+        {"envelope": 1}[record["purpose"]],
+        {"active": 1, "decrypt-only": 2}[record["state"]],
+        record["created_ms"],
+        record["key_len"],
+        len(record["wraps"]),
+    )
+    for wrap in record["wraps"]:
+        out += sized(wrap["kms"]) + sized(wrap["kek_version"]) + context_bytes(wrap["context"])
+        out += sized(base64.b64decode(wrap["wrapped"], validate=True))
+    return out
+
+
+def open_keystore(directory):
+    """(UUID, id of the active key, {id: data key}) of a keystore whose MACs are all right."""
+    text = open(os.path.join(directory, "keystore"), "rb").read()
+    document, trailer = text[:-77], text[-77:]
+    require(trailer[:12] == b"hmac-sha256:" and trailer[-1:] == b"\n" and document[-1:] == b"\n", "keystore damaged")
+    store = json.loads(document)
+    require(store["format"] == "sealane keystore" and store["version"] == 1, "not a keystore of this version")
+    require("ctr" in store["policy"]["accept"], "the keystore's policy refuses files without tags")
+    uuid = bytes.fromhex(store["store"])
+    keys, active = {}, []
+    for record in store["records"]:
+        key = unwrap(directory, record["wraps"][0])
+        record_mac = mac(expand(extract(uuid, key), b"sealane/1 record"), record_bytes(uuid, record))
+        require(hmac.compare_digest(record_mac, bytes.fromhex(record["mac"])), "record damaged")
+        for wrap in record["wraps"]:
+            fixed = {"sealane:store": store["store"], "sealane:key": record["id"], "sealane:purpose": record["purpose"]}
+            require(fixed.items() <= wrap["context"].items(), "the context is another key's")
+        keys[bytes.fromhex(record["id"])] = key
+        if record["state"] == "active":
+            active.append(bytes.fromhex(record["id"]))
+    require(len(active) == 1, "not one active key")
+    file_mac = mac(expand(extract(uuid, keys[active[0]]), b"sealane/1 keystore"), document)
+    require(hmac.compare_digest(file_mac, bytes.fromhex(trailer[12:-1].decode())), "keystore damaged")
+    return uuid, active[0], keys
+
+
+def main(arguments):
+    if len(arguments) != 4 or arguments[0] not in ("seal", "unseal"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    command, directory, source, target = arguments
+    try:
+        store, active, keys = open_keystore(directory)
+        data = open(source, "rb").read()
+        data = unseal(data, store, keys) if command == "unseal" else seal(data, store, active, keys[active])
+    except (Refused, keywrap.InvalidUnwrap) as refused:
+        print(f"{source}: {refused!r}", file=sys.stderr)
+        return 3
+    with open(target, "wb") as out:
+        out.write(data)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
