@@ -110,10 +110,12 @@ struct bench_suite {
     /* Non-zero: pure computation on the calling thread, so that core cycles mean something. */
     int counts_cycles;
 
-    /* The cases, in the order of their columns.  Writes at most `capacity` and returns how many. */
+    /* The cases, in the order of their columns.  Writes at most `capacity` and returns how many.  Called before begin,
+     * for the names, and again after it. */
     size_t (*cases)(const struct bench_options *options, struct bench_case *cases, size_t capacity);
 
-    /* Optional: before the first setup (shared buffers, generated files) and after the last teardown. */
+    /* Optional: before the first setup (shared buffers, generated files) and, if begin returned BENCH_OK, after the
+     * last teardown.  BENCH_SKIPPED leaves the whole suite out. */
     enum bench_status (*begin)(const struct bench_options *options);
     void (*end)(void);
 

@@ -1,0 +1,187 @@
+/* Suite `kernels`: AES-256-CTR in place, one warm key, another IV each call. */
+#define _GNU_SOURCE
+#include "bench/kernels.h"
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    BUFFER_LEN = 256 << 20,
+    GUARD_LEN = 4096,
+    RANDOM_LEN = 64 << 20,
+    PIECE = 4096,
+};
+
+static const size_t sizes[] = {16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20, BUFFER_LEN};
+
+static uint8_t *buffer;
+static uint8_t key[KERNELS_KEY_LEN];
+static _Alignas(64) uint8_t ivs[KERNELS_IVS][KERNELS_IV_LEN];
+static uint32_t places[RANDOM_LEN / PIECE];
+static const uint32_t only_place[1];
+
+const uint8_t *const kernels_key = key;
+
+static size_t kernels_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
+{
+    size_t count = 0;
+    (void)options;
+    for (; count < sizeof(sizes) / sizeof(sizes[0]) && count < capacity; count++) {
+        snprintf(cases[count].name, sizeof(cases[count].name), "%zu", sizes[count]);
+        cases[count].bytes = sizes[count];
+        cases[count].argument = 0;
+    }
+    if (count < capacity) {
+        snprintf(cases[count].name, sizeof(cases[count].name), "bytes:%d/random:%d", PIECE, RANDOM_LEN);
+        cases[count].bytes = PIECE;
+        cases[count].argument = RANDOM_LEN;
+        count++;
+    }
+    return count;
+}
+
+static void shuffle_places(void)
+{
+    const uint32_t count = RANDOM_LEN / PIECE;
+    for (uint32_t i = 0; i < count; i++)
+        places[i] = i * PIECE;
+    for (uint32_t i = count; i > 1; i--) {
+        uint64_t random;
+        bench_fill((uint8_t *)&random, sizeof(random), i);
+        uint32_t j = (uint32_t)(random % i), swap = places[i - 1];
+        places[i - 1] = places[j];
+        places[j] = swap;
+    }
+}
+
+static enum bench_status kernels_begin(const struct bench_options *options)
+{
+    (void)options;
+    /* Pages are touched by the cases that need them. */
+    void *memory = mmap(NULL, (size_t)BUFFER_LEN + GUARD_LEN, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        bench_error("no memory for a buffer of 256 MiB");
+        return BENCH_FAILED;
+    }
+    buffer = memory;
+    bench_fill(key, sizeof(key), 1);
+    bench_fill(&ivs[0][0], sizeof(ivs), 2);
+    for (size_t i = 0; i < KERNELS_IVS; i++)
+        ivs[i][12] &= 0x7f;
+    shuffle_places();
+    return BENCH_OK;
+}
+
+static void kernels_end(void)
+{
+    munmap(buffer, (size_t)BUFFER_LEN + GUARD_LEN);
+    buffer = NULL;
+}
+
+void kernels_work_init(struct kernels_work *work, const struct bench_row *row)
+{
+    memset(work, 0, sizeof(*work));
+    work->buffer = buffer;
+    work->len = (size_t)row->kase->bytes;
+    work->span = row->kase->argument ? (size_t)row->kase->argument : work->len;
+    work->ivs = (const uint8_t(*)[KERNELS_IV_LEN])ivs;
+    work->places = row->kase->argument ? places : only_place;
+    work->place_mask = row->kase->argument ? sizeof(places) / sizeof(places[0]) - 1 : 0;
+}
+
+/* ---- Proof before timing ---- */
+
+static void reference_iv(const struct kernels_work *work, uint64_t call, uint8_t iv[KERNELS_IV_LEN], size_t *skip)
+{
+    if (!work->stream) {
+        memcpy(iv, kernels_iv(work, call), KERNELS_IV_LEN);
+        *skip = 0;
+        return;
+    }
+    uint64_t offset = kernels_offset(work, call), carry = offset / 16;
+    memcpy(iv, work->ivs[0], KERNELS_IV_LEN);
+    for (int i = KERNELS_IV_LEN - 1; i >= 0; i--) {
+        carry += iv[i];
+        iv[i] = (uint8_t)carry;
+        carry >>= 8;
+    }
+    *skip = (size_t)(offset % 16);
+}
+
+/* Undoes what `calls` calls of a run did, with OpenSSL. */
+static int undo(const struct kernels_work *work, uint64_t calls)
+{
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    int ok = context != NULL;
+    for (uint64_t call = 0; call < calls && ok; call++) {
+        uint8_t iv[KERNELS_IV_LEN], skipped[16] = {0}, *at = kernels_place(work, call);
+        size_t skip;
+        int got;
+        reference_iv(work, call, iv, &skip);
+        ok = work->len <= INT_MAX && EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), NULL, key, iv) == 1 &&
+             EVP_EncryptUpdate(context, skipped, &got, skipped, (int)skip) == 1 &&
+             EVP_EncryptUpdate(context, at, &got, at, (int)work->len) == 1;
+    }
+    EVP_CIPHER_CTX_free(context);
+    return ok;
+}
+
+static void fill_span(size_t len)
+{
+    for (size_t at = 0; at < len; at += PIECE)
+        bench_fill(buffer + at, len - at < PIECE ? len - at : PIECE, at + 3);
+}
+
+static int span_is_intact(size_t len)
+{
+    uint8_t expected[PIECE];
+    for (size_t at = 0; at < len; at += PIECE) {
+        size_t n = len - at < PIECE ? len - at : PIECE;
+        bench_fill(expected, n, at + 3);
+        if (memcmp(buffer + at, expected, n) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+static enum bench_status prove(const struct bench_row *row, struct kernels_work *work, size_t len, uint64_t calls)
+{
+    const size_t all = work->len, span = work->span + 64; /* with guards behind */
+    work->len = len;
+    fill_span(span);
+    enum bench_status status = row->implementation->run(work, calls);
+    int undone = status == BENCH_OK && undo(work, calls);
+    work->len = all;
+    if (status == BENCH_OK && undone && span_is_intact(span))
+        return BENCH_OK;
+    bench_error("%s: the output for %zu bytes differs from OpenSSL's; nothing was timed", row->full_name, len);
+    return BENCH_FAILED;
+}
+
+static enum bench_status kernels_verify(const struct bench_row *row, void *state)
+{
+    struct kernels_work *work = state;
+    const size_t len = work->len;
+    if (len > 16 << 20)
+        return prove(row, work, len, 1);
+    enum bench_status status = prove(row, work, len, 3);
+    /* A partial last block of every length. */
+    for (size_t less = 1; less < 16 && len <= 4096 && !row->kase->argument && status == BENCH_OK; less++)
+        status = prove(row, work, len - less, 3);
+    return status;
+}
+
+const struct bench_suite bench_suite_kernels = {
+    .name = "kernels",
+    .default_rounds = 15,
+    .counts_cycles = 1,
+    .cases = kernels_cases,
+    .begin = kernels_begin,
+    .end = kernels_end,
+    .verify = kernels_verify,
+    .report = kernels_report,
+};

@@ -1,0 +1,51 @@
+/* What the implementations of the `kernels` suite share: the same buffer, IVs and places for everyone, so that no row
+ * differs in anything but the call it makes. */
+#ifndef BENCH_KERNELS_H
+#define BENCH_KERNELS_H
+
+#include "bench/bench.h"
+
+enum {
+    KERNELS_KEY_LEN = 32,
+    KERNELS_IV_LEN = 16,
+    KERNELS_IVS = 256 /* as many different IVs, in turn: 4 KiB, which leaves the first cache to the data */
+};
+
+struct kernels_work {
+    uint8_t *buffer; /* encrypted in place; page aligned */
+    size_t len;      /* bytes of one call; read it anew in every run */
+    size_t span;     /* bytes of `buffer` that the case may touch */
+    /* Random IVs, 16-byte aligned, as counter blocks with the top bit of their last 32 bits clear: peers that count in
+     * 32 bits then agree with those that count in 128. */
+    const uint8_t (*ivs)[KERNELS_IV_LEN];
+    const uint32_t *places; /* offsets into buffer */
+    size_t place_mask;      /* 0, or the number of places less 1 */
+    int stream;             /* non-zero: one keystream with ivs[0]; call i is at kernels_offset(i) of it */
+};
+
+extern const uint8_t *const kernels_key; /* KERNELS_KEY_LEN bytes */
+
+/* Fills *work for the row's case. */
+void kernels_work_init(struct kernels_work *work, const struct bench_row *row);
+
+/* Where and with what call i of a run works. */
+static inline uint8_t *kernels_place(const struct kernels_work *work, uint64_t i)
+{
+    return work->buffer + work->places[i & work->place_mask];
+}
+
+static inline const uint8_t *kernels_iv(const struct kernels_work *work, uint64_t i)
+{
+    return work->ivs[i % KERNELS_IVS];
+}
+
+static inline uint64_t kernels_offset(const struct kernels_work *work, uint64_t i)
+{
+    return work->place_mask ? work->places[i & work->place_mask] : i * work->len;
+}
+
+/* The suite's table. */
+enum bench_status kernels_report(const struct bench_options *options, const struct bench_result *results, size_t count,
+                                 FILE *out);
+
+#endif

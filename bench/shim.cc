@@ -1,0 +1,270 @@
+// Google Benchmark behind a C interface: the only C++ here.
+//
+// The library gets every repetition as one benchmark of a fixed iteration count, which goes to the C function in a
+// single call.  So nothing of the library lies inside the measured time but two clock readings, and it does not matter
+// that Debian builds it without optimization; the shim checks that against its own clock and reports the difference.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bench/internal.h"
+
+#ifndef BENCH_GOOGLE_VERSION
+#define BENCH_GOOGLE_VERSION "unknown"
+#endif
+
+namespace
+{
+
+using Run = benchmark::BenchmarkReporter::Run;
+
+double worst_difference;
+enum bench_status failure;
+struct bench_job *current_jobs;
+
+// The runs, by row, in the order in which they are to be written.
+struct Recorded {
+    std::string name;
+    std::vector<Run> runs;
+};
+std::vector<Recorded> recorded;
+
+Recorded &record_of(const std::string &name)
+{
+    for (auto &entry : recorded)
+        if (entry.name == name)
+            return entry;
+    recorded.push_back({name, {}});
+    return recorded.back();
+}
+
+void measure(benchmark::State &state, struct bench_job *job, double *own_s)
+{
+    const struct bench_implementation *implementation = job->row->implementation;
+    const bool cycles = job->row->suite->counts_cycles != 0;
+    if (bench_stopped())
+        failure = BENCH_FAILED;
+    if (failure == BENCH_OK && implementation->before)
+        failure = implementation->before(job->state);
+    double hz = cycles && !bench_cycles_counted() ? bench_core_hz() : 0;
+    uint64_t counted = 0;
+    double cpu = bench_cpu_seconds();
+    while (state.KeepRunningBatch(state.max_iterations)) {
+        double start = bench_now();
+        uint64_t first = cycles ? bench_cycles() : 0;
+        if (failure == BENCH_OK)
+            failure = implementation->run(job->state, static_cast<uint64_t>(state.max_iterations));
+        counted = cycles ? bench_cycles() - first : 0;
+        *own_s = bench_now() - start;
+    }
+    cpu = bench_cpu_seconds() - cpu;
+    struct bench_counter values[BENCH_COUNTERS_MAX];
+    size_t count = failure == BENCH_OK && implementation->counters ? implementation->counters(job->state, values) : 0;
+    if (!job->sample)
+        return;
+    job->sample->cpu_s = cpu;
+    job->sample->cycles = static_cast<double>(counted);
+    if (hz > 0)
+        job->sample->cycles = *own_s * (hz + bench_core_hz()) / 2;
+    for (size_t i = 0; i < count; i++) {
+        job->sample->counters[i] = values[i].value;
+        job->counter_names[i] = values[i].name;
+    }
+    *job->counter_count = count;
+}
+
+void add_counters(Run &run, const struct bench_row *row, double seconds_per_iteration, double cycles_per_iteration)
+{
+    const double bytes = static_cast<double>(row->kase->bytes);
+    if (bytes <= 0)
+        return;
+    if (seconds_per_iteration > 0)
+        run.counters["bytes_per_second"] = benchmark::Counter(bytes / seconds_per_iteration);
+    if (cycles_per_iteration > 0)
+        run.counters["cycles_per_byte"] = benchmark::Counter(cycles_per_iteration / bytes);
+}
+
+class Collector : public benchmark::BenchmarkReporter
+{
+  public:
+    bool ReportContext(const Context &) override
+    {
+        return true;
+    }
+
+    void ReportRuns(const std::vector<Run> &runs) override
+    {
+        for (Run run : runs) {
+            size_t index = std::strtoul(run.run_name.function_name.c_str(), nullptr, 10);
+            take(run, current_jobs[index], own_s[index]);
+        }
+    }
+
+    std::vector<double> own_s;
+
+  private:
+    static void take(Run &run, const struct bench_job &job, double own)
+    {
+        worst_difference = std::max(worst_difference, std::fabs(run.real_accumulated_time - own));
+        if (!job.sample)
+            return;
+        job.sample->wall_s = run.real_accumulated_time;
+        run.run_name = benchmark::BenchmarkName();
+        run.run_name.function_name = job.row->full_name;
+        run.repetition_index = job.round;
+        run.repetitions = job.rounds;
+        run.family_index = 0;
+        run.per_family_instance_index = 0;
+        const double iterations = static_cast<double>(run.iterations);
+        add_counters(run, job.row, run.real_accumulated_time / iterations, job.sample->cycles / iterations);
+        for (size_t i = 0; i < *job.counter_count; i++)
+            run.counters[job.counter_names[i]] = benchmark::Counter(job.sample->counters[i]);
+        record_of(job.row->full_name).runs.push_back(run);
+    }
+};
+
+struct Statistic {
+    const char *name;
+    benchmark::StatisticUnit unit;
+    double (*compute)(std::vector<double>);
+};
+
+double mean(std::vector<double> values)
+{
+    double sum = 0;
+    for (double value : values)
+        sum += value;
+    return sum / static_cast<double>(values.size());
+}
+
+double deviation(std::vector<double> values)
+{
+    if (values.size() < 2)
+        return 0;
+    double average = mean(values), sum = 0;
+    for (double value : values)
+        sum += (value - average) * (value - average);
+    return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+double variation(std::vector<double> values)
+{
+    double average = mean(values);
+    return average > 0 ? deviation(values) / average : 0;
+}
+
+double middle(std::vector<double> values)
+{
+    return bench_median(values.data(), values.size());
+}
+
+double least(std::vector<double> values)
+{
+    return *std::min_element(values.begin(), values.end());
+}
+
+const Statistic statistics[] = {
+    {"mean", benchmark::kTime, mean},        {"median", benchmark::kTime, middle},
+    {"stddev", benchmark::kTime, deviation}, {"cv", benchmark::kPercentage, variation},
+    {"min", benchmark::kTime, least},
+};
+
+} // namespace
+
+extern "C" int bench_shim_init(int *argc, char **argv)
+{
+    benchmark::Initialize(argc, argv);
+    return benchmark::ReportUnrecognizedArguments(*argc, argv) ? 0 : 1;
+}
+
+extern "C" void bench_shim_context(const char *key, const char *value)
+{
+    benchmark::AddCustomContext(key, value);
+}
+
+extern "C" enum bench_status bench_shim_run(struct bench_job *jobs, size_t count)
+{
+    Collector collector;
+    failure = BENCH_OK;
+    current_jobs = jobs;
+    collector.own_s.assign(count, 0);
+    benchmark::ClearRegisteredBenchmarks();
+    for (size_t i = 0; i < count; i++) {
+        double *own = &collector.own_s[i];
+        struct bench_job *job = &jobs[i];
+        benchmark::RegisterBenchmark(std::to_string(i).c_str(),
+                                     [job, own](benchmark::State &state) { measure(state, job, own); })
+            ->Iterations(static_cast<benchmark::IterationCount>(job->iterations))
+            ->Repetitions(1)
+            ->MeasureProcessCPUTime()
+            ->UseRealTime();
+    }
+    benchmark::RunSpecifiedBenchmarks(&collector, nullptr, ".");
+    benchmark::ClearRegisteredBenchmarks();
+    return failure;
+}
+
+extern "C" void bench_shim_aggregate(const struct bench_result *result)
+{
+    Recorded &entry = record_of(result->row->full_name);
+    if (entry.runs.empty())
+        return;
+    std::vector<double> wall, cpu, cycles;
+    const double iterations = static_cast<double>(result->iterations);
+    for (size_t i = 0; i < result->sample_count; i++) {
+        wall.push_back(result->samples[i].wall_s / iterations);
+        cpu.push_back(result->samples[i].cpu_s / iterations);
+        cycles.push_back(result->samples[i].cycles / iterations);
+    }
+    for (const Statistic &statistic : statistics) {
+        Run run = entry.runs.front();
+        run.run_type = Run::RT_Aggregate;
+        run.aggregate_name = statistic.name;
+        run.aggregate_unit = statistic.unit;
+        run.repetition_index = Run::no_repetition_index;
+        run.iterations = static_cast<benchmark::IterationCount>(result->sample_count);
+        // The library divides times by iterations, which in an aggregate are the repetitions.
+        run.real_accumulated_time = statistic.compute(wall) * static_cast<double>(run.iterations);
+        run.cpu_accumulated_time = statistic.compute(cpu) * static_cast<double>(run.iterations);
+        run.counters.clear();
+        if (statistic.compute == middle || statistic.compute == least)
+            add_counters(run, result->row, statistic.compute(wall), statistic.compute(cycles));
+        for (size_t c = 0; c < result->counter_count && statistic.compute == middle; c++) {
+            std::vector<double> values;
+            for (size_t i = 0; i < result->sample_count; i++)
+                values.push_back(result->samples[i].counters[c]);
+            run.counters[result->counter_names[c]] = benchmark::Counter(middle(values));
+        }
+        entry.runs.push_back(run);
+    }
+}
+
+extern "C" double bench_shim_clock_difference(void)
+{
+    return worst_difference;
+}
+
+extern "C" const char *bench_shim_version(void)
+{
+    return BENCH_GOOGLE_VERSION;
+}
+
+extern "C" char *bench_shim_json(void)
+{
+    std::ostringstream text, errors;
+    benchmark::JSONReporter reporter;
+    reporter.SetOutputStream(&text);
+    reporter.SetErrorStream(&errors);
+    benchmark::BenchmarkReporter::Context context;
+    reporter.ReportContext(context);
+    for (const auto &entry : recorded)
+        reporter.ReportRuns(entry.runs);
+    reporter.Finalize();
+    return strdup(text.str().c_str());
+}
