@@ -90,8 +90,18 @@ def array(name, data):
     print("};")
 
 
+def text(name, data):
+    characters = data.decode()
+    print(f"static const char {name}[] =")
+    for i in range(0, len(characters), 100):
+        piece = characters[i : i + 100].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        print(f'    "{piece}"')
+    print("    ;")
+
+
 def main():
     print("/* Made by make_keystore_vectors.py. */")
+    print("/* clang-format off */")
     print("#include <stdint.h>\n")
     array("vector_kek_file", b"sealane-kek\0" + struct.pack("<I", 1) + KEK)
     three = {"zone": "north", "app": "", "a": "b"}
@@ -100,7 +110,7 @@ def main():
         array(f"vector_wrap_{length}_three_pairs", wrap(DATA_KEYS[0][:length], three))
     longest = {f"{i:02d}".ljust(255, "k"): f"{i:02d}".ljust(255, "v") for i in range(16)}
     array("vector_wrap_32_longest_context", wrap(DATA_KEYS[0], longest))
-    array("vector_keystore", keystore())
+    text("vector_keystore", keystore())
 
 
 if __name__ == "__main__":
