@@ -76,6 +76,7 @@ static void split(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_
         struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
         uint64_t blocks = blocks_to_wrap(counter, key->engine->backend->counter_bits);
         size_t n = blocks == 0 || blocks > len / SEALANE_BLOCK_LEN ? len : (size_t)blocks * SEALANE_BLOCK_LEN;
+        n = n < SEALANE_BACKEND_LEN_MAX ? n : SEALANE_BACKEND_LEN_MAX;
         one_call(key, counter, dst, src, n);
         offset += n;
         dst += n;

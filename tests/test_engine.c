@@ -243,6 +243,32 @@ static void a_key_no_backend_takes(void **state)
     assert_int_equal(double_backend_counts.keys, 0);
 }
 
+/* Longer input than a backend gets at once.  The double touches no byte, so none need be there. */
+static void long_input_is_split(void **state)
+{
+    (void)state;
+    if (SIZE_MAX <= UINT32_MAX) {
+        test_not_run("input of more than 1 GiB", "this address space is too small");
+        skip();
+    }
+    static const unsigned bits[] = {32, 64, 128};
+    uint64_t len = ((uint64_t)5 << 30) + 12345;
+    for (size_t i = 0; i < 3; i++) {
+        static const uint8_t bytes[32] = {3}, iv[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xf0};
+        double_backend_reset((struct double_backend_plan){.counter_bits = bits[i], .idle = 1});
+        const struct sealane_backend backend = double_backend(SEALANE_THREADS_ANY);
+        struct engine_subject s;
+        engine_subject_open(&s, NULL, &backend);
+        assert_int_equal(sealane_key_create(s.engine, &s.key, bytes), SEALANE_OK);
+        sealane_ctr_xor(s.key, iv, 0, buffer, buffer, (size_t)len);
+        assert_int_equal(double_backend_counts.bytes, len);
+        assert_true(double_backend_counts.longest <= SEALANE_BACKEND_LEN_MAX);
+        assert_int_equal(double_backend_counts.wrapped, 0);
+        assert_true(double_backend_counts.calls <= 7); /* and split no finer than needed */
+        engine_subject_close(&s);
+    }
+}
+
 /* ---- What a freed key leaves behind ---- */
 
 static void no_trace_of_a_freed_key(void **state)
@@ -288,6 +314,7 @@ int main(void)
         cmocka_unit_test(breaches_abort),
         cmocka_unit_test(a_backend_that_fails_changes_nothing),
         cmocka_unit_test(a_key_no_backend_takes),
+        cmocka_unit_test(long_input_is_split),
         cmocka_unit_test(no_trace_of_a_freed_key),
     };
     test_seed();

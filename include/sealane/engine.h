@@ -23,8 +23,9 @@ typedef struct sealane_key sealane_key;
 typedef struct sealane_stream sealane_stream;
 
 enum {
-    SEALANE_KEY_LEN = 32,  /* bytes of an AES-256 key */
-    SEALANE_BLOCK_LEN = 16 /* bytes of a counter block */
+    SEALANE_KEY_LEN = 32,             /* bytes of an AES-256 key */
+    SEALANE_BLOCK_LEN = 16,           /* bytes of a counter block */
+    SEALANE_BACKEND_LEN_MAX = 1 << 30 /* bytes a backend gets in one call */
 };
 
 /* ---- Backends: another library's AES-256-CTR behind this interface ---- */
@@ -48,7 +49,8 @@ struct sealane_backend {
      * alone and counts one failure.  Must not keep a pointer to `bytes`. */
     enum sealane_error (*key_prepare)(void **key, const uint8_t bytes[32]);
 
-    /* XORs the keystream that starts at `counter_block` into dst, len bytes; dst == src or disjoint.  On an error the
+    /* XORs the keystream that starts at `counter_block` into dst, 1 to SEALANE_BACKEND_LEN_MAX bytes (the engine splits
+     * longer input, since some libraries count bytes in an int); dst == src or disjoint.  On an error the
      * engine counts a failure and encrypts the same bytes itself: so src must be intact then, and whatever was written
      * to a separate dst does not matter. */
     enum sealane_error (*ctr)(void *key, const uint8_t counter_block[16], uint8_t *dst, const uint8_t *src, size_t len);

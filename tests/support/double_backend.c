@@ -20,6 +20,8 @@ void double_backend_reset(struct double_backend_plan plan)
     atomic_store(&double_backend_counts.failed, 0);
     atomic_store(&double_backend_counts.wrapped, 0);
     atomic_store(&double_backend_counts.concurrent, 0);
+    atomic_store(&double_backend_counts.longest, 0);
+    atomic_store(&double_backend_counts.bytes, 0);
     atomic_store(&double_backend_counts.keys, 0);
 }
 
@@ -55,13 +57,17 @@ static enum sealane_error ctr(void *key, const uint8_t counter_block[16], uint8_
         atomic_fetch_add(&double_backend_counts.concurrent, 1);
     if (wraps(counter_block, len))
         atomic_fetch_add(&double_backend_counts.wrapped, 1);
+    uint64_t longest = atomic_load(&double_backend_counts.longest);
+    while (len > longest && !atomic_compare_exchange_weak(&double_backend_counts.longest, &longest, len))
+        ;
+    atomic_fetch_add(&double_backend_counts.bytes, len);
     enum sealane_error error = SEALANE_OK;
-    if (double_backend_plan.fail_every && call % double_backend_plan.fail_every == 0) {
+    if (!double_backend_plan.idle && double_backend_plan.fail_every && call % double_backend_plan.fail_every == 0) {
         if (dst != src && double_backend_plan.spoil_dst)
             memset(dst, 0xee, len);
         atomic_fetch_add(&double_backend_counts.failed, 1);
         error = SEALANE_E_BACKEND_FAILED;
-    } else {
+    } else if (!double_backend_plan.idle) {
         uint8_t part[4096];
         for (size_t at = 0; at < len; at += sizeof part) {
             size_t n = len - at < sizeof part ? len - at : sizeof part;

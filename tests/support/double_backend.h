@@ -12,6 +12,7 @@ struct double_backend_plan {
     unsigned fail_every;   /* each n-th ctr call fails; 0: none */
     int fail_prepare;      /* key_prepare fails */
     int spoil_dst;         /* a failing call has written rubbish to a separate dst */
+    int idle;              /* calls are counted and touch no byte */
 };
 
 extern struct double_backend_plan double_backend_plan;
@@ -22,6 +23,8 @@ extern struct double_backend_counts {
     _Atomic uint64_t failed;
     _Atomic uint64_t wrapped;    /* calls in which the short counter would have wrapped: the engine must split */
     _Atomic uint64_t concurrent; /* calls on one key at the same time */
+    _Atomic uint64_t longest;    /* bytes of the longest call */
+    _Atomic uint64_t bytes;      /* of all calls */
     _Atomic uint64_t keys;       /* prepared and not freed */
 } double_backend_counts;
 
