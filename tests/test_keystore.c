@@ -1,0 +1,552 @@
+/* Keystores: made and opened, one of another program's making, and everything that must be refused.
+ * The vector comes from tests/vectors/make_keystore_vectors.py. */
+#define _GNU_SOURCE
+#include "tests/scratch.h"
+
+#include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "base/secret.h"
+#include "envelope/keystore_file.h"
+#include "tests/support/child.h"
+#include "tests/support/environment.h"
+#include "tests/vectors/keystore.h"
+
+enum { TEXT_MAX = 8192 };
+
+static void write_vector(const char *directory)
+{
+    assert_int_equal(mkdir(directory, 0700), 0);
+    char path[64];
+    snprintf(path, sizeof path, "%s/kek", directory);
+    write_file(path, vector_kek_file, sizeof vector_kek_file, 0600);
+    snprintf(path, sizeof path, "%s/keystore", directory);
+    write_file(path, vector_keystore, sizeof vector_keystore - 1, 0600);
+}
+
+static enum sealane_error try_open(const char *directory)
+{
+    sealane_keystore *keystore;
+    enum sealane_error error = sealane_keystore_open(&keystore, directory, NULL);
+    assert_true((error == SEALANE_OK) == (keystore != NULL));
+    sealane_keystore_free(keystore);
+    return error;
+}
+
+/* Replaces the one occurrence of `from` in the vector's keystore, and opens the result. */
+static enum sealane_error try_edit(const char *from, const char *to)
+{
+    char text[TEXT_MAX];
+    const char *at = strstr(vector_keystore, from);
+    assert_non_null(at);
+    int len =
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - vector_keystore), vector_keystore, to, at + strlen(from));
+    assert_true(len > 0 && (size_t)len < sizeof text);
+    write_file("vector/keystore", text, (size_t)len, 0600);
+    return try_open("vector");
+}
+
+static void create_and_open(void **state)
+{
+    (void)state;
+    sealane_keystore *keystore;
+    struct sealane_keystore_info info;
+    struct sealane_key_record_info record;
+    struct sl_data_key active;
+    struct sl_data_key found;
+    assert_error(sealane_keystore_create("store", NULL), OK);
+    assert_int_equal(mode_of("store"), 0700);
+    assert_int_equal(mode_of("store/keystore"), 0600);
+    assert_int_equal(mode_of("store/kek"), 0600);
+    assert_int_equal(entries_of("store"), 2);
+    assert_int_equal(entries_of("."), 1);
+
+    assert_error(sealane_keystore_open(&keystore, "store", NULL), OK);
+    sealane_keystore_info(keystore, &info);
+    assert_int_equal(info.generation, 1);
+    assert_int_equal(info.record_count, 1);
+    assert_true(info.verified && info.accepts_ctr && info.created_ms > 1700000000000);
+    assert_error(sealane_keystore_record(keystore, 0, &record), OK);
+    assert_error(sealane_keystore_record(keystore, 1, &record), ARGUMENT);
+    assert_error(sealane_keystore_record(keystore, 0, &record), OK);
+    assert_int_equal(record.purpose, SEALANE_PURPOSE_ENVELOPE);
+    assert_int_equal(record.state, SEALANE_KEY_ACTIVE);
+    assert_int_equal(record.key_len, 32);
+    assert_int_equal(record.wrapped_len, 40);
+    assert_string_equal(record.kms_uri, "file:kek");
+    assert_int_equal(record.context_count, 3);
+    assert_error(sl_keystore_active_key(keystore, &active), OK);
+    assert_memory_equal(active.id, record.id, SEALANE_KEY_ID_LEN);
+    assert_error(sl_keystore_find_key(keystore, &found, record.id), OK);
+    assert_ptr_equal(found.bytes, active.bytes);
+    record.id[0] ^= 1;
+    assert_error(sl_keystore_find_key(keystore, &found, record.id), NO_SUCH_KEY);
+    sealane_keystore_free(keystore);
+
+    assert_error(sealane_keystore_read(&keystore, "store/"), OK);
+    sealane_keystore_info(keystore, &info);
+    assert_false(info.verified);
+    assert_error(sl_keystore_active_key(keystore, &active), ARGUMENT);
+    assert_error(sl_keystore_find_key(keystore, &found, record.id), ARGUMENT);
+    sealane_keystore_free(keystore);
+    sealane_keystore_free(NULL);
+    assert_error(sealane_keystore_read(&keystore, "absent"), NOT_FOUND);
+    assert_null(keystore);
+}
+
+static void another_programs_keystore(void **state)
+{
+    (void)state;
+    sealane_keystore *keystore;
+    struct sealane_keystore_info info;
+    struct sealane_key_record_info record;
+    struct sl_data_key key;
+    uint8_t expected[32];
+    write_vector("vector");
+    assert_error(sealane_keystore_open(&keystore, "vector", NULL), OK);
+    sealane_keystore_info(keystore, &info);
+    assert_int_equal(info.generation, 7);
+    assert_int_equal(info.record_count, 2);
+    assert_int_equal(info.created_ms, 1700000000123);
+    assert_int_equal(info.uuid[0], 0x00);
+    assert_int_equal(info.uuid[15], 0xff);
+    assert_error(sl_keystore_active_key(keystore, &key), OK);
+    for (size_t i = 0; i < 32; i++)
+        expected[i] = (uint8_t)(0x40 + i);
+    assert_memory_equal(key.bytes, expected, 32);
+    assert_error(sealane_keystore_record(keystore, 1, &record), OK);
+    assert_int_equal(record.context_count, 6);
+    assert_string_equal(record.context[0].key, "app");
+    assert_string_equal(record.context[5].key, "Ärger");
+    assert_error(sealane_keystore_record(keystore, 0, &record), OK);
+    assert_int_equal(record.state, SEALANE_KEY_DECRYPT_ONLY);
+    assert_error(sl_keystore_find_key(keystore, &key, record.id), OK);
+    for (size_t i = 0; i < 32; i++)
+        expected[i] = (uint8_t)(0x80 + i);
+    assert_memory_equal(key.bytes, expected, 32);
+    sealane_keystore_free(keystore);
+}
+
+/* Errors that a damaged keystore may end with: what it says, a key that is not there, a service that is not there. */
+static bool is_refusal(enum sealane_error error)
+{
+    switch (error) {
+    case SEALANE_E_KEYSTORE_DAMAGED:
+    case SEALANE_E_KEY_REFUSED:
+    case SEALANE_E_UNSUPPORTED:
+    case SEALANE_E_KMS_SCHEME:
+    case SEALANE_E_KEK_MISSING:
+    case SEALANE_E_ARGUMENT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check_refused(const char *text, size_t len, size_t position)
+{
+    write_file("vector/keystore", text, len, 0600);
+    enum sealane_error error = try_open("vector");
+    if (!is_refusal(error))
+        fail_msg("changed at byte %zu: %s", position, sealane_error_name(error));
+}
+
+static void every_flip_and_cut_is_refused(void **state)
+{
+    (void)state;
+    char text[TEXT_MAX];
+    const size_t len = sizeof vector_keystore - 1;
+    const int step = test_reduced() ? 5 : 1;
+    size_t cases = 0;
+    write_vector("vector");
+    for (size_t i = 0; i < len; i++) {
+        for (int bit = (int)(i % (size_t)step); bit < 8; bit += step, cases++) {
+            memcpy(text, vector_keystore, len);
+            text[i] = (char)(text[i] ^ 1 << bit);
+            check_refused(text, len, i);
+        }
+    }
+    for (size_t cut = 0; cut < len; cut++, cases++)
+        check_refused(vector_keystore, cut, cut);
+    memcpy(text, vector_keystore, len);
+    text[len] = '\n';
+    check_refused(text, len + 1, len);
+    print_message("%zu flips and cuts\n", cases);
+}
+
+/* The file MAC does not stand in the way here: each of these fails before it, or is what it alone protects. */
+static void form(void **state)
+{
+    (void)state;
+    write_vector("vector");
+    assert_error(try_edit("\"version\": 1", "\"version\": 2"), UNSUPPORTED);
+    assert_error(try_edit("\"version\": 1", "\"version\": 1.0"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"version\": 1", "\"version\": 0"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"version\": 1", "\"version\": -1"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"version\": 1", "\"version\": \"1\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"version\": 1", "\"version\": 1, \"extra\": 1"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"version\": 1", "\"version\": 1, \"version\": 1"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"generation\": 7, ", ""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"generation\": 7", "\"generation\": 0"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"generation\": 7", "\"generation\": 9223372036854775808"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("ccddeeff\", \"gen", "ccddeeFF\", \"gen"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("[\"ctr\"]", "[\"ctr\", \"ctr\"]"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("[\"ctr\"]", "[\"none\"]"), UNSUPPORTED);
+    assert_error(try_edit("[\"ctr\"]", "[]"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"decrypt-only\"", "\"active\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"active\"", "\"decrypt-only\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"active\"", "\"lost\""), UNSUPPORTED);
+    assert_error(try_edit("\"purpose\": \"envelope\"", "\"purpose\": \"clickhouse\""), UNSUPPORTED);
+    assert_error(try_edit("\"key_len\": 32", "\"key_len\": 16"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"wrapped\": \"uibB", "\"wrapped\": \" uibB"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"wrapped\": \"uibB", "\"wrapped\": \"uibBAAAA"), KEY_REFUSED);
+    assert_error(try_edit("0NUA==", "0NUB=="), KEYSTORE_DAMAGED);
+    assert_error(try_edit("0NUA==", "0NUA"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"zone\": \"north\"", "\"zone\": \"south\""), KEY_REFUSED);
+    assert_error(try_edit("\"zone\": \"north\", ", ""), KEY_REFUSED);
+    assert_error(try_edit("\"zone\"", "\"sealane:zone\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"zone\"", "\"\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"sealane:purpose\": \"envelope\"", "\"sealane:purpose\": \"other\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"kek_version\": \"\"", "\"kek_version\": \"1\""), KEYSTORE_DAMAGED);
+    assert_error(try_edit("1700000000124", "1700000000125"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\"kms\": \"file:kek\"", "\"kms\": \"file:other\""), KEK_MISSING);
+    assert_error(try_edit("\"kms\": \"file:kek\"", "\"kms\": \"cloud:kek\""), KMS_SCHEME);
+    assert_error(try_edit("\nhmac-sha256:", " hmac-sha256:"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("\nhmac-sha256:", "\n\nhmac-sha256:"), KEYSTORE_DAMAGED);
+    assert_error(try_edit("{\"format\"", "{ \"format\""), KEYSTORE_DAMAGED);
+    char *large = calloc(1, SL_KEYSTORE_SIZE_MAX + 1);
+    assert_non_null(large);
+    memset(large, ' ', SL_KEYSTORE_SIZE_MAX + 1);
+    write_file("vector/keystore", large, SL_KEYSTORE_SIZE_MAX + 1, 0600);
+    free(large);
+    assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+    /* And the vector itself still opens: none of the above failed for another reason. */
+    assert_error(try_edit("\"version\": 1", "\"version\": 1"), OK);
+}
+
+/* Cuts [from, to) out of `text` and returns it. */
+static char *piece_of(const char *from, const char *to)
+{
+    char *piece = strndup(from, (size_t)(to - from));
+    assert_non_null(piece);
+    return piece;
+}
+
+/* Whole records in another order: each is authentic, only the file MAC knows. A record with another's wrap: the fixed
+ * pairs. */
+static void swapped(void **state)
+{
+    (void)state;
+    char text[TEXT_MAX];
+    write_vector("vector");
+    const char *first = strstr(vector_keystore, "{\"id\"");
+    const char *second = strstr(first + 1, "{\"id\"");
+    const char *end = strstr(second, "]}\n");
+    char *head = piece_of(vector_keystore, first);
+    char *one = piece_of(first, second - 2);
+    char *two = piece_of(second, end);
+    int len = snprintf(text, sizeof text, "%s%s, %s%s", head, two, one, end);
+    assert_int_equal(len, sizeof vector_keystore - 1);
+    write_file("vector/keystore", text, (size_t)len, 0600);
+    assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+    len = snprintf(text, sizeof text, "%s%s%s", head, two, end);
+    write_file("vector/keystore", text, (size_t)len, 0600);
+    assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+    len = snprintf(text, sizeof text, "%s%s, %s, %s%s", head, one, one, two, end);
+    write_file("vector/keystore", text, (size_t)len, 0600);
+    assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+
+    char *one_wrap = piece_of(strstr(one, "[{\"kms\""), strstr(one, ", \"mac\""));
+    char *wrap_start = strstr(two, "[{\"kms\"");
+    char *wrap_end = strstr(two, ", \"mac\"");
+    len = snprintf(text, sizeof text, "%s%s, %.*s%s%s%s", head, one, (int)(wrap_start - two), two, one_wrap, wrap_end,
+                   end);
+    write_file("vector/keystore", text, (size_t)len, 0600);
+    assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+    free(one_wrap);
+    free(two);
+    free(one);
+    free(head);
+}
+
+/* Another store's keystore file beside our kek, and our keystore beside another kek. */
+static void wrong_or_missing_kek(void **state)
+{
+    (void)state;
+    assert_error(sealane_keystore_create("one", NULL), OK);
+    assert_error(sealane_keystore_create("two", NULL), OK);
+    assert_int_equal(rename("one/kek", "kek"), 0);
+    assert_error(try_open("one"), KEK_MISSING);
+    assert_int_equal(rename("two/kek", "one/kek"), 0);
+    assert_error(try_open("one"), KEY_REFUSED);
+    assert_int_equal(rename("kek", "one/kek"), 0);
+    assert_error(try_open("one"), OK);
+    assert_int_equal(chmod("one/kek", 0644), 0);
+    assert_error(try_open("one"), LAX_PERMISSIONS);
+}
+
+static void trust(void **state)
+{
+    (void)state;
+    sealane_keystore *keystore;
+    write_vector("vector");
+    static const struct {
+        const char *path;
+        mode_t good;
+    } targets[] = {{"vector", 0755}, {"vector/keystore", 0644}};
+    for (size_t i = 0; i < 2; i++) {
+        static const mode_t lax[] = {020, 002, 022};
+        for (size_t j = 0; j < 3; j++) {
+            assert_int_equal(chmod(targets[i].path, targets[i].good | lax[j]), 0);
+            assert_error(try_open("vector"), LAX_PERMISSIONS);
+            assert_error(sealane_keystore_read(&keystore, "vector"), LAX_PERMISSIONS);
+        }
+        assert_int_equal(chmod(targets[i].path, targets[i].good), 0);
+        assert_error(try_open("vector"), OK);
+        if (geteuid() != 0) {
+            test_not_run("a keystore of another owner", "needs root");
+            continue;
+        }
+        assert_int_equal(chown(targets[i].path, 12345, 0), 0);
+        assert_error(try_open("vector"), LAX_PERMISSIONS);
+        assert_int_equal(chown(targets[i].path, 0, 0), 0);
+    }
+    assert_int_equal(symlink("vector", "link"), 0);
+    assert_error(try_open("link"), NOT_REGULAR);
+    assert_error(try_open("link/"), NOT_REGULAR);
+    assert_error(try_open("vector/"), OK);
+    assert_error(try_open("vector/keystore"), NOT_REGULAR);
+    assert_error(try_open(""), NOT_FOUND);
+    assert_int_equal(rename("vector/keystore", "vector/moved"), 0);
+    assert_error(try_open("vector"), NOT_FOUND);
+    assert_int_equal(symlink("moved", "vector/keystore"), 0);
+    assert_error(try_open("vector"), NOT_REGULAR);
+    assert_int_equal(unlink("vector/keystore"), 0);
+    assert_int_equal(mkfifo("vector/keystore", 0600), 0);
+    assert_error(try_open("vector"), NOT_REGULAR);
+}
+
+static enum sealane_error open_pinned(const char *directory, const char *uri)
+{
+    sealane_keystore *keystore;
+    struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
+    options.kms_uri = uri;
+    enum sealane_error error = sealane_keystore_open(&keystore, directory, &options);
+    sealane_keystore_free(keystore);
+    return error;
+}
+
+static void pin(void **state)
+{
+    (void)state;
+    char absolute[128];
+    write_vector("vector");
+    snprintf(absolute, sizeof absolute, "file:%s/vector/kek", scratch);
+    assert_error(open_pinned("vector", "file:vector/kek"), OK);
+    assert_error(open_pinned("./vector/", absolute), OK);
+    assert_error(open_pinned("vector", "file:kek"), KMS_MISMATCH);
+    assert_error(open_pinned("vector", "file:"), ARGUMENT);
+    assert_error(open_pinned("vector", "cloud:kek"), KMS_SCHEME);
+    /* A mismatch is found before the service is asked: nothing is said of the missing key. */
+    assert_int_equal(unlink("vector/kek"), 0);
+    assert_error(open_pinned("vector", "file:other"), KMS_MISMATCH);
+    assert_error(open_pinned("vector", "file:vector/kek"), KEK_MISSING);
+}
+
+static void create_with_service_and_context(void **state)
+{
+    (void)state;
+    char expected[128];
+    sealane_keystore *keystore;
+    struct sealane_key_record_info record;
+    struct sealane_kms_pair pairs[14] = {{"zone", "north \"\\\n\xc3\xbc"}, {"app", ""}};
+    struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
+    options.kms_uri = "file:kek";
+    options.context = pairs;
+    options.context_count = 2;
+    assert_error(sealane_keystore_create("store", &options), KEK_MISSING);
+    assert_int_equal(entries_of("."), 0);
+    assert_error(sealane_kms_create("file:kek", NULL), OK);
+    assert_error(sealane_keystore_create("store", &options), OK);
+    assert_int_equal(entries_of("store"), 1);
+    snprintf(expected, sizeof expected, "file:%s/kek", scratch);
+    assert_error(sealane_keystore_open(&keystore, "store", NULL), OK);
+    assert_error(sealane_keystore_record(keystore, 0, &record), OK);
+    assert_string_equal(record.kms_uri, expected);
+    assert_int_equal(record.context_count, 5);
+    assert_string_equal(record.context[4].key, "zone");
+    assert_string_equal(record.context[4].value, pairs[0].value);
+    sealane_keystore_free(keystore);
+
+    static const struct sealane_kms_pair bad[] = {{"sealane:x", "1"}, {"", "1"},     {NULL, "1"},  {"a", NULL},
+                                                  {"zone", "x"},      {"\xff", "x"}, {"a", "\xc3"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        pairs[1] = bad[i];
+        assert_error(sealane_keystore_create("bad", &options), ARGUMENT);
+    }
+    char names[14][12];
+    for (int i = 0; i < 14; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        pairs[i] = (struct sealane_kms_pair){names[i], ""};
+    }
+    options.context_count = 14;
+    assert_error(sealane_keystore_create("bad", &options), ARGUMENT);
+    options.context_count = 13;
+    assert_error(sealane_keystore_create("full", &options), OK);
+    assert_error(try_open("full"), OK);
+    assert_int_equal(entries_of("."), 3);
+}
+
+static void create_where(void **state)
+{
+    (void)state;
+    char name[300];
+    assert_int_equal(mkdir("empty", 0777), 0);
+    assert_error(sealane_keystore_create("empty/", NULL), OK);
+    assert_int_equal(mode_of("empty"), 0700);
+    assert_error(try_open("empty"), OK);
+    assert_error(sealane_keystore_create("empty", NULL), EXISTS);
+    assert_error(try_open("empty"), OK);
+    write_file("file", "x", 1, 0600);
+    assert_error(sealane_keystore_create("file", NULL), EXISTS);
+    assert_int_equal(symlink("absent", "link"), 0);
+    assert_error(sealane_keystore_create("link", NULL), EXISTS);
+    assert_error(sealane_keystore_create("absent/store", NULL), NOT_FOUND);
+    assert_error(sealane_keystore_create("file/store", NULL), NOT_REGULAR);
+    static const char *const refused[] = {"", "/", "//", ".", "..", "empty/.", "./"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_error(sealane_keystore_create(refused[i], NULL), ARGUMENT);
+    assert_int_equal(entries_of("."), 3);
+    memset(name, 'n', sizeof name);
+    name[255] = '\0';
+    assert_error(sealane_keystore_create(name, NULL), OK);
+    assert_error(try_open(name), OK);
+    name[255] = 'n';
+    name[256] = '\0';
+    assert_error(sealane_keystore_create(name, NULL), ARGUMENT);
+    snprintf(name, sizeof name, "%s/absolute///", scratch);
+    assert_error(sealane_keystore_create(name, NULL), OK);
+    assert_error(try_open("absolute"), OK);
+    assert_int_equal(entries_of("."), 5);
+}
+
+/* Root's memory locks have no limit until this. */
+static void limit_locked_memory(rlim_t bytes)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    CHILD_CHECK(syscall(SYS_capget, &header, data) == 0);
+    data[0].effective &= ~(1U << CAP_IPC_LOCK);
+    data[0].permitted &= ~(1U << CAP_IPC_LOCK);
+    CHILD_CHECK(syscall(SYS_capset, &header, data) == 0);
+    CHILD_CHECK(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){bytes, bytes}) == 0);
+}
+
+static void with_64_kib(void *unused)
+{
+    (void)unused;
+    sealane_keystore *keystore;
+    limit_locked_memory(65536);
+    CHILD_CHECK(sealane_keystore_create("store", NULL) == SEALANE_OK);
+    CHILD_CHECK(sealane_keystore_open(&keystore, "store", NULL) == SEALANE_OK);
+    CHILD_CHECK(!sl_secret_unlocked());
+    sealane_keystore_free(keystore);
+}
+
+static void with_nothing(void *unused)
+{
+    (void)unused;
+    sealane_keystore *keystore;
+    struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
+    limit_locked_memory(0);
+    CHILD_CHECK(sealane_keystore_create("none", NULL) == SEALANE_E_MEMORY_LOCK);
+    CHILD_CHECK(access("none", F_OK) != 0);
+    CHILD_CHECK(sealane_keystore_open(&keystore, "store", NULL) == SEALANE_E_MEMORY_LOCK && !keystore);
+    CHILD_CHECK(sealane_keystore_read(&keystore, "store") == SEALANE_OK);
+    sealane_keystore_free(keystore);
+    options.allow_unlocked_memory = 1;
+    CHILD_CHECK(sealane_keystore_create("unlocked", &options) == SEALANE_OK);
+    CHILD_CHECK(sealane_keystore_open(&keystore, "unlocked", &options) == SEALANE_OK);
+    CHILD_CHECK(sl_secret_unlocked());
+    sealane_keystore_free(keystore);
+}
+
+static void locked_memory(void **state)
+{
+    (void)state;
+    if (TEST_SANITIZED) {
+        test_not_run("limits on locked memory", "the sanitizer makes mlock(2) do nothing");
+        return;
+    }
+    assert_true(test_child_passed(test_child(with_64_kib, NULL)));
+    assert_true(test_child_passed(test_child(with_nothing, NULL)));
+    assert_int_equal(entries_of("."), 2);
+}
+
+static void *open_often(void *failures)
+{
+    for (int i = 0; i < 25; i++) {
+        sealane_keystore *keystore;
+        if (sealane_keystore_open(&keystore, "vector", NULL))
+            ++*(int *)failures;
+        sealane_keystore_free(keystore);
+    }
+    return NULL;
+}
+
+static void concurrent_opens(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int failures[4] = {0};
+    write_vector("vector");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_often, &failures[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(failures[i], 0);
+    }
+}
+
+/* A full disk: whatever write fails, nothing stays. */
+static void limited_file_size(void *limit)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){*(rlim_t *)limit, *(rlim_t *)limit}) == 0);
+    CHILD_CHECK(sealane_keystore_create("store", NULL) == SEALANE_E_FILE_SIZE_LIMIT);
+}
+
+static void no_room(void **state)
+{
+    (void)state;
+    static const rlim_t limits[] = {0, 10, 47, 48, 900};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        rlim_t limit = limits[i];
+        assert_true(test_child_passed(test_child(limited_file_size, &limit)));
+        assert_int_equal(entries_of("."), 0);
+    }
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_enter, scratch_leave)
+    const struct CMUnitTest tests[] = {
+        CASE(create_and_open),
+        CASE(another_programs_keystore),
+        CASE(every_flip_and_cut_is_refused),
+        CASE(form),
+        CASE(swapped),
+        CASE(wrong_or_missing_kek),
+        CASE(trust),
+        CASE(pin),
+        CASE(create_with_service_and_context),
+        CASE(create_where),
+        CASE(locked_memory),
+        CASE(concurrent_opens),
+        CASE(no_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
