@@ -43,6 +43,7 @@ int sl_cli_run_keystore_create(const struct sl_cli_arguments *a)
     enum sealane_error error = sealane_keystore_create(a->word[0], &options);
     if (error)
         return sl_cli_fail(error, a->word[0]);
+    sl_cli_warn_if_unlockable(a);
     if (!options.kms_uri)
         sl_cli_note("%s/kek is the key-encryption key: beside the data it is for trials only; use --kms for the rest",
                     a->word[0]);

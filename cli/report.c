@@ -68,11 +68,11 @@ enum sealane_error sl_cli_errno(int number)
 {
     switch (number) {
     case ENOENT:
-    case ENOTDIR:
         return SEALANE_E_NOT_FOUND;
     case EACCES:
     case EPERM:
     case EROFS:
+    case ETXTBSY:
         return SEALANE_E_PERMISSION;
     case ENOSPC:
     case EDQUOT:
@@ -80,9 +80,9 @@ enum sealane_error sl_cli_errno(int number)
     case EFBIG:
         return SEALANE_E_FILE_SIZE_LIMIT;
     case EISDIR:
+    case ENOTDIR:
+    case ELOOP:
         return SEALANE_E_NOT_REGULAR;
-    case EEXIST:
-        return SEALANE_E_EXISTS;
     case ENOMEM:
         return SEALANE_E_NO_MEMORY;
     case ENAMETOOLONG:

@@ -31,6 +31,21 @@ void sl_cli_warn_unlocked(void)
             NULL);
 }
 
+void sl_cli_warn_if_unlockable(const struct sl_cli_arguments *a)
+{
+    static const uint8_t worthless[SEALANE_KEY_LEN];
+    if (!sl_cli_given(a, SL_CLI_UNLOCKED))
+        return;
+    sealane_engine *engine;
+    if (sl_cli_open_engine(&engine, a) != 0)
+        return;
+    sealane_key *key;
+    if (!sealane_key_create(engine, &key, worthless))
+        sl_cli_warn_unlocked();
+    sealane_key_free(key);
+    sealane_engine_free(engine);
+}
+
 int sl_cli_session_open(struct sl_cli_session *session, const struct sl_cli_arguments *a)
 {
     *session = (struct sl_cli_session){NULL, NULL};

@@ -22,4 +22,7 @@ int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, con
 /* Warns if keys lie in memory that could not be locked. */
 void sl_cli_warn_unlocked(void);
 
+/* The same where the library has freed the keys already: tries with a key of no value whether memory can be locked. */
+void sl_cli_warn_if_unlockable(const struct sl_cli_arguments *arguments);
+
 #endif

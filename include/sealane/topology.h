@@ -12,7 +12,8 @@ SEALANE_BEGIN
 
 typedef struct sealane_topology sealane_topology;
 
-/* Looks at this system.  NO_MEMORY, or IO if the system does not tell or the environment has hwloc describe another machine.  Immutable afterwards: any thread. */
+/* Looks at this system.  NO_MEMORY, or IO if the system does not tell or the environment has hwloc describe another
+ * machine.  Immutable afterwards: any thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_topology_create(sealane_topology **topology);
 SEALANE_API void sealane_topology_free(sealane_topology *topology);
 

@@ -1,0 +1,112 @@
+"""Little memory, little disk."""
+import os
+import resource
+import subprocess
+
+import harness
+from harness import Place, Skipped, case, check, equal, fails, run, works
+
+PLAIN_USER = ("ipc_lock", "sys_resource")
+
+
+def lockable(kib):
+    return {"limits": {resource.RLIMIT_MEMLOCK: kib * 1024}, "without": PLAIN_USER}
+
+
+@case
+def sixty_four_kib_of_lockable_memory_suffice():
+    with Place(size=3000000) as p:
+        works("kms", "create", "file:" + (p / "kek"), **lockable(64))
+        works("keystore", "create", p / "K2", "--kms", "file:" + (p / "kek"), **lockable(64))
+        works("keystore", "verify", p / "K2", **lockable(64))
+        works("seal", "-k", p / "K2", "--suite=ctr", p.source, p / "OUT", **lockable(64))
+        equal(works("unseal", "-k", p / "K2", p / "OUT", "-", **lockable(64)), p.data, "plaintext")
+
+
+@case
+def no_lockable_memory_is_an_error_or_a_warning():
+    with Place() as p:
+        sealed = p.seal()
+        lines = [
+            ["seal", "-k", p.keystore, "--suite=ctr", p.source, p / "OUT"],
+            ["unseal", "-k", p.keystore, sealed, p / "PLAIN"],
+            ["keystore", "verify", p.keystore],
+            ["keystore", "create", p / "K2"],
+            ["kms", "create", "file:" + (p / "kek")],
+        ]
+        for line in lines:
+            fails(1, "MEMORY_LOCK", *line, directory=p.path, **lockable(0))
+        for line in lines:
+            result = run(*line, "--allow-unlocked-memory", **lockable(0))
+            equal(result.returncode, 0, f"exit code of {line}: {result.stderr!r}")
+            check(b"warning: " in result.stderr and b"RLIMIT_MEMLOCK" in result.stderr, f"{line} warns: {result.stderr!r}")
+        equal(p.read("PLAIN"), p.data, "plaintext")
+
+
+@case
+def a_file_size_limit():
+    with Place(size=3000000) as p:
+        sealed = p.seal()
+        limit = {"limits": {resource.RLIMIT_FSIZE: 1000000}}
+        fails(1, "FILE_SIZE_LIMIT", "seal", "-k", p.keystore, "--suite=ctr", p.source, p / "OUT", directory=p.path, **limit)
+        fails(1, "FILE_SIZE_LIMIT", "unseal", "-k", p.keystore, sealed, p / "OUT", directory=p.path, **limit)
+        # The data fits, what comes after it does not.
+        limit = {"limits": {resource.RLIMIT_FSIZE: 3000000 + 4096}}
+        fails(1, "FILE_SIZE_LIMIT", "seal", "-k", p.keystore, "--suite=ctr", p.source, p / "OUT", directory=p.path, **limit)
+        fails(1, "FILE_SIZE_LIMIT", "keystore", "create", p / "K2", directory=p.path, limits={resource.RLIMIT_FSIZE: 10})
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=1m none "$2" || exit 99
+"$1" "$3" -k "$4" $6 "$5" "$2/OUT"
+echo "exit $? left $(ls -A "$2" | wc -l)"
+"""
+
+
+@case
+def a_full_disk():
+    if subprocess.run(["unshare", "-rm", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skipped("unshare -rm is not permitted; the file size limit above stands for it")
+    with Place(size=3000000) as p:
+        sealed = p.seal()
+        os.mkdir(p / "mnt")
+        for name, source, options in (("seal", p.source, "--suite=ctr"), ("unseal", sealed, "")):
+            result = subprocess.run(["unshare", "-rm", "sh", "-c", FULL_DISK, "sh", harness.program, p / "mnt", name, p.keystore,
+                                     source, options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+            if result.returncode == 99:
+                raise Skipped("a tmpfs cannot be mounted; the file size limit above stands for it")
+            equal(result.stdout, b"exit 1 left 0\n", f"{name} on a full tmpfs of 1 MiB: {result.stderr!r}")
+            check(result.stderr.endswith(b" [NO_SPACE]\n") and result.stderr.count(b"\n") == 1, f"{result.stderr!r}")
+        print("         with unshare -rm and a tmpfs of 1 MiB", flush=True)
+
+
+READ_ONLY = """
+mount -t tmpfs -o ro none "$2" || exit 99
+"$1" seal -k "$3" --suite=ctr "$4" "$2/OUT"
+echo "exit $? left $(ls -A "$2" | wc -l)"
+"""
+
+
+@case
+def a_read_only_file_system():
+    if subprocess.run(["unshare", "-rm", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skipped("unshare -rm is not permitted")
+    with Place() as p:
+        os.mkdir(p / "mnt")
+        result = subprocess.run(["unshare", "-rm", "sh", "-c", READ_ONLY, "sh", harness.program, p / "mnt", p.keystore, p.source],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        if result.returncode == 99:
+            raise Skipped("a tmpfs cannot be mounted")
+        equal(result.stdout, b"exit 1 left 0\n", f"{result.stderr!r}")
+        check(result.stderr.endswith(b" [PERMISSION]\n"), f"{result.stderr!r}")
+
+
+@case
+def no_descriptors_left():
+    with Place() as p:
+        for count in range(3, 9):
+            result = run("seal", "-k", p.keystore, "--suite=ctr", p.source, p / "OUT", limits={resource.RLIMIT_NOFILE: count})
+            if result.returncode == 0:
+                break
+            check(not os.path.exists(p / "OUT") and result.returncode in (1, 127), f"{count} descriptors: {result}")
+        equal(works("unseal", "-k", p.keystore, p.seal(out="AGAIN"), "-"), p.data, "plaintext")
