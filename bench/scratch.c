@@ -63,5 +63,10 @@ const char *bench_scratch_create(void)
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         if (sigaction(signals[i], &action, NULL) != 0)
             bench_note("signal %d will leave temporary files: %s", signals[i], strerror(errno));
+    /* A write beyond the file size limit is to fail and be reported, not to end the program. */
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = 0;
+    if (sigaction(SIGXFSZ, &action, NULL) != 0)
+        bench_note("signal %d will leave temporary files: %s", SIGXFSZ, strerror(errno));
     return directory;
 }
