@@ -25,17 +25,18 @@ enum {
     SUFFIX_LEN = 8,
     PATH_BYTES = 160,
     ATTEMPTS = 16,
-    WAIT_MS_MAX = 200, /* for an open(2) that another thread is in the middle of */
+    WAIT_MS_MAX = 500, /* for an open(2) or rename(2) that another thread is in the middle of */
 };
 
-enum state { FREE, CLAIMED, CREATING, ARMED };
+/* BUSY: its thread is about to create or rename it, and it may or may not be there. */
+enum state { FREE, CLAIMED, BUSY, ARMED };
 
 /* Slots are reused and never freed, so that a handler may walk the list at any instant. */
 struct sl_temporary {
     struct sl_temporary *next;
     _Atomic int state;
     pid_t pid;
-    pid_t thread;
+    _Atomic pid_t thread; /* that made it busy */
     int directory_fd;
     bool is_directory;
     char path[PATH_BYTES]; /* below directory_fd: so that neither chdir nor a renamed parent matters */
@@ -66,20 +67,21 @@ static struct sl_temporary *claim(void)
     return t;
 }
 
-/* After this the caller creates the file, and then arms the slot.  The order of the two steps against abandon_all's
- * (raise the flag, then walk) makes one of the two sides see the other. */
-static enum sealane_error announce(struct sl_temporary *t, int directory_fd, bool is_directory)
+/* What is created or renamed between this and the state that follows is not torn by another thread's abandon_all: that
+ * raises the flag, waits until nobody is busy, and only then removes.  Here the order is busy, then a look at the flag:
+ * one of the two sees the other. */
+static bool enter(struct sl_temporary *t)
+{
+    atomic_store(&t->thread, this_thread());
+    atomic_store(&t->state, BUSY);
+    return !atomic_load(&abandoned);
+}
+
+static void set_place(struct sl_temporary *t, int directory_fd, bool is_directory)
 {
     t->pid = getpid();
-    t->thread = this_thread();
     t->directory_fd = directory_fd;
     t->is_directory = is_directory;
-    atomic_store(&t->state, CREATING);
-    if (atomic_load(&abandoned)) {
-        atomic_store(&t->state, FREE);
-        return SEALANE_E_IO;
-    }
-    return SEALANE_OK;
 }
 
 static enum sealane_error choose_path(char path[PATH_BYTES], const char *name)
@@ -103,41 +105,50 @@ static enum sealane_error choose_path(char path[PATH_BYTES], const char *name)
     return len > 0 && len < PATH_BYTES ? SEALANE_OK : SEALANE_E_ARGUMENT;
 }
 
+/* One try, in a slot whose path is chosen: opens a file, or makes a directory if fd is NULL.  On failure the slot is
+ * free. */
+static enum sealane_error make(struct sl_temporary *t, int *fd, bool *taken)
+{
+    *taken = false;
+    if (!enter(t)) {
+        atomic_store(&t->state, FREE);
+        return SEALANE_E_IO;
+    }
+    int result;
+    do {
+        if (fd) {
+            const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+            result = *fd = openat(t->directory_fd, t->path, flags, 0600);
+        } else {
+            result = mkdirat(t->directory_fd, t->path, 0700);
+        }
+    } while (result < 0 && errno == EINTR);
+    int number = errno;
+    atomic_store(&t->state, result < 0 ? FREE : ARMED);
+    *taken = result < 0 && number == EEXIST;
+    return result < 0 ? sl_errno_error(number) : SEALANE_OK;
+}
+
 static enum sealane_error create(struct sl_temporary **temporary, int *fd, int directory_fd, const char *name)
 {
     *temporary = NULL;
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    bool taken = true;
+    enum sealane_error error = SEALANE_OK;
+    for (int attempt = 0; attempt < ATTEMPTS && taken; attempt++) {
         struct sl_temporary *t = claim();
         if (!t)
             return SEALANE_E_NO_MEMORY;
-        enum sealane_error error = choose_path(t->path, name);
+        error = choose_path(t->path, name);
         if (error) {
             atomic_store(&t->state, FREE);
             return error;
         }
-        error = announce(t, directory_fd, fd == NULL);
-        if (error)
-            return error;
-        int result;
-        do {
-            if (fd) {
-                const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-                result = *fd = openat(directory_fd, t->path, flags, 0600);
-            } else {
-                result = mkdirat(directory_fd, t->path, 0700);
-            }
-        } while (result < 0 && errno == EINTR);
-        if (result >= 0) {
-            atomic_store(&t->state, ARMED);
+        set_place(t, directory_fd, fd == NULL);
+        error = make(t, fd, &taken);
+        if (!error)
             *temporary = t;
-            return SEALANE_OK;
-        }
-        int number = errno;
-        atomic_store(&t->state, FREE);
-        if (number != EEXIST)
-            return sl_errno_error(number);
     }
-    return SEALANE_E_EXISTS;
+    return error;
 }
 
 enum sealane_error sl_temporary_file(struct sl_temporary **temporary, int *fd, int directory_fd, const char *name)
@@ -150,24 +161,28 @@ enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int d
     return create(temporary, NULL, directory_fd, name);
 }
 
-enum sealane_error sl_temporary_inside(struct sl_temporary **temporary, const struct sl_temporary *directory,
+enum sealane_error sl_temporary_inside(struct sl_temporary **temporary, int *fd, const struct sl_temporary *directory,
                                        const char *name)
 {
     *temporary = NULL;
     struct sl_temporary *t = claim();
     if (!t)
         return SEALANE_E_NO_MEMORY;
+    set_place(t, directory->directory_fd, false);
     int len = snprintf(t->path, sizeof t->path, "%s/%s", directory->path, name);
     if (len < 0 || (size_t)len >= sizeof t->path) {
         atomic_store(&t->state, FREE);
         return SEALANE_E_ARGUMENT;
     }
-    enum sealane_error error = announce(t, directory->directory_fd, false);
-    if (error)
-        return error;
-    atomic_store(&t->state, ARMED);
-    *temporary = t;
-    return SEALANE_OK;
+    enum sealane_error error = SEALANE_OK;
+    bool taken;
+    if (fd)
+        error = make(t, fd, &taken);
+    else
+        atomic_store(&t->state, ARMED);
+    if (!error)
+        *temporary = t;
+    return error;
 }
 
 const char *sl_temporary_name(const struct sl_temporary *temporary)
@@ -199,10 +214,13 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
     enum sealane_error error = sl_sync(fd);
     if (error)
         return error;
-    if (replace && renameat(directory_fd, t->path, directory_fd, name) != 0)
-        return sl_errno_error(errno);
-    if (!replace)
+    if (!enter(t))
+        error = SEALANE_E_IO;
+    else if (!replace)
         error = rename_to_new(directory_fd, t->path, name);
+    else if (renameat(directory_fd, t->path, directory_fd, name) != 0)
+        error = sl_errno_error(errno);
+    atomic_store(&t->state, ARMED);
     if (error)
         return error;
     error = sl_sync_if_possible(directory_fd);
@@ -219,13 +237,16 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
 enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporary, const char *name)
 {
     struct sl_temporary *t = *temporary;
-    if (renameat(t->directory_fd, t->path, t->directory_fd, name) != 0) {
+    enum sealane_error error = SEALANE_OK;
+    if (!enter(t))
+        error = SEALANE_E_IO;
+    else if (renameat(t->directory_fd, t->path, t->directory_fd, name) != 0)
         /* A file, or a mount point, of that name. */
-        if (errno == ENOTDIR || errno == EBUSY)
-            return SEALANE_E_EXISTS;
-        return sl_errno_error(errno);
-    }
-    enum sealane_error error = sl_sync_if_possible(t->directory_fd);
+        error = errno == ENOTDIR || errno == EBUSY ? SEALANE_E_EXISTS : sl_errno_error(errno);
+    atomic_store(&t->state, ARMED);
+    if (error)
+        return error;
+    error = sl_sync_if_possible(t->directory_fd);
     if (error) {
         /* Back to where the caller's clean-up finds it; if even that fails, a whole directory stays under the name. */
         (void)!renameat(t->directory_fd, name, t->directory_fd, t->path);
@@ -251,26 +272,31 @@ void sl_temporary_forget(struct sl_temporary *temporary)
         atomic_store(&temporary->state, FREE);
 }
 
-/* Another thread may be between announcing a name and creating the file: it is given the time to finish. */
-static void wait_until_created(struct sl_temporary *t)
+/* Until no other thread is in the middle of creating or renaming.  This thread may be: the handler interrupted it, and
+ * it will not go on. */
+static void wait_for_others(struct sl_temporary *t)
 {
     const struct timespec pause = {0, 1000000};
-    for (int ms = 0; ms < WAIT_MS_MAX && atomic_load(&t->state) == CREATING && t->thread != this_thread(); ms++)
+    pid_t self = this_thread();
+    for (int ms = 0; ms < WAIT_MS_MAX && atomic_load(&t->state) == BUSY && atomic_load(&t->thread) != self; ms++)
         nanosleep(&pause, NULL);
 }
 
+/* Three walks, as contents go before their directory, and neither while a rename of it is under way. */
 void sl_temporary_abandon_all(void)
 {
     int saved_errno = errno;
     atomic_store(&abandoned, 1);
     pid_t self = getpid();
+    for (struct sl_temporary *t = atomic_load(&slots); t; t = t->next) {
+        if (t->pid == self)
+            wait_for_others(t);
+    }
     for (int directories = 0; directories <= 1; directories++) {
         for (struct sl_temporary *t = atomic_load(&slots); t; t = t->next) {
             int state = atomic_load(&t->state);
-            if ((state != CREATING && state != ARMED) || t->pid != self || t->is_directory != directories)
-                continue;
-            wait_until_created(t);
-            unlinkat(t->directory_fd, t->path, directories ? AT_REMOVEDIR : 0);
+            if ((state == BUSY || state == ARMED) && t->pid == self && t->is_directory == (bool)directories)
+                unlinkat(t->directory_fd, t->path, directories ? AT_REMOVEDIR : 0);
         }
     }
     errno = saved_errno;

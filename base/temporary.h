@@ -22,9 +22,9 @@ SEALANE_CHECK enum sealane_error sl_temporary_file(struct sl_temporary **tempora
 SEALANE_CHECK enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int directory_fd,
                                                         const char *name);
 
-/* Registers `name` within a temporary directory: from here on the file is removed with the rest, whether it exists or
- * not. The caller creates it. */
-SEALANE_CHECK enum sealane_error sl_temporary_inside(struct sl_temporary **temporary,
+/* The same for `name` within a temporary directory, by that very name: it is removed with the rest.  With fd NULL the
+ * file is only registered, to be removed if it is there: somebody else creates it, by sl_temporary_publish(). */
+SEALANE_CHECK enum sealane_error sl_temporary_inside(struct sl_temporary **temporary, int *fd,
                                                      const struct sl_temporary *directory, const char *name);
 
 /* Its name in its directory. */

@@ -96,9 +96,7 @@ static enum sealane_error open_site(struct site *site, const char *directory)
     if (!error)
         error = sl_temporary_directory(&site->directory, site->parent_fd, site->name);
     if (!error)
-        error = sl_temporary_inside(&site->keystore, site->directory, SL_KEYSTORE_FILE);
-    if (!error)
-        error = sl_temporary_inside(&site->kek, site->directory, SL_KEYSTORE_KEK);
+        error = sl_temporary_inside(&site->kek, NULL, site->directory, SL_KEYSTORE_KEK);
     if (error)
         return error;
     site->fd =
@@ -209,12 +207,13 @@ static enum sealane_error make_key(struct sl_record *record, sealane_kms *kms)
     return error;
 }
 
-static enum sealane_error write_file(const struct site *site, const char *text, size_t len)
+static enum sealane_error write_file(struct site *site, const char *text, size_t len)
 {
-    int fd = openat(site->fd, SL_KEYSTORE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return sl_errno_error(errno);
-    enum sealane_error error = sl_write_all(fd, text, len);
+    int fd;
+    enum sealane_error error = sl_temporary_inside(&site->keystore, &fd, site->directory, SL_KEYSTORE_FILE);
+    if (error)
+        return error;
+    error = sl_write_all(fd, text, len);
     if (!error)
         error = sl_sync(fd);
     close(fd);
