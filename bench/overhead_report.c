@@ -9,7 +9,10 @@
 
 #include "bench/overhead.h"
 
-enum { ROUNDS_MAX = 4096 };
+enum {
+    ROUNDS_MIN = 8, /* with fewer, even the extremes do not enclose a median with 99 % confidence */
+    ROUNDS_MAX = 4096
+};
 
 struct pairs {
     const struct bench_result *plain, *control, *faithful, *sealane, *copies, *in_place;
@@ -68,7 +71,9 @@ static void print_row(const struct pairs *pairs, const struct bench_result *resu
     if (result == pairs->plain) {
         snprintf(cost, sizeof cost, "(the base)");
     } else if (pairs->noise < 0) {
-        snprintf(cost, sizeof cost, "not known without plain-control");
+        snprintf(cost, sizeof cost,
+                 pairs->plain && pairs->control ? "not known from so few rounds"
+                                                : "not known without the two plain rows");
     } else {
         struct overhead_estimate estimate = cost_of(pairs, result);
 
@@ -209,7 +214,7 @@ static void find_pairs(struct pairs *pairs, const struct bench_result *results, 
     for (size_t i = 0; i < count; i++)
         if (strcmp(results[i].row->kase->name, kase) == 0)
             pairs->rounds = results[i].sample_count < ROUNDS_MAX ? results[i].sample_count : ROUNDS_MAX;
-    if (pairs->plain && pairs->control) {
+    if (pairs->plain && pairs->control && pairs->rounds >= ROUNDS_MIN) {
         struct overhead_estimate control = cost_of(pairs, pairs->control);
 
         pairs->noise = larger(larger(control.high, -control.low), 0);
