@@ -1,4 +1,5 @@
-# SEALANE_FUZZ: each tests/fuzz/*.c is a libFuzzer target; as a test it runs for SEALANE_FUZZ_SECONDS.
+# SEALANE_FUZZ: each tests/fuzz/NAME.c is a libFuzzer target; as a test it runs for SEALANE_FUZZ_SECONDS.  seeds-NAME/ and NAME.dict beside
+# it, where they exist, are what it starts from.
 set(SEALANE_FUZZ_SECONDS 20 CACHE STRING "How long each fuzz target runs as a test")
 file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*.c)
 foreach(source IN LISTS fuzzers)
@@ -10,6 +11,13 @@ foreach(source IN LISTS fuzzers)
   target_link_libraries(${name} PRIVATE sealane-static OpenSSL::Crypto Threads::Threads)
   set(corpus ${CMAKE_CURRENT_BINARY_DIR}/corpus-${name})
   file(MAKE_DIRECTORY ${corpus})
-  sealane_run(${name} fuzz COMMAND $<TARGET_FILE:${name}> -max_total_time=${SEALANE_FUZZ_SECONDS} -max_len=16384
-    -print_final_stats=1 ${corpus})
+  set(start "")
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds-${name})
+    list(APPEND start ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds-${name})
+  endif()
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${name}.dict)
+    list(APPEND start -dict=${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${name}.dict)
+  endif()
+  sealane_run(${name} fuzz COMMAND $<TARGET_FILE:${name}> -max_total_time=${SEALANE_FUZZ_SECONDS} -max_len=16384 -len_control=0
+    -print_final_stats=1 ${corpus} ${start})
 endforeach()
