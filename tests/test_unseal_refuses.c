@@ -41,6 +41,14 @@ static void expect_error(const uint8_t *sealed, size_t sealed_len, const char *w
 
 /* ---- What must be refused ---- */
 
+/* A reduced run takes every place near a page's edge, where the fields and the off-by-ones are, and samples the rest.
+ */
+static bool left_out(size_t place)
+{
+    size_t in_page = place % SL_PAGE;
+    return test_reduced() && in_page >= 40 && in_page < SL_PAGE - 40 && in_page % 61 != 0;
+}
+
 static void test_flips(void **state)
 {
     (void)state;
@@ -49,9 +57,8 @@ static void test_flips(void **state)
     size_t sealed_len;
     uint8_t *sealed = sealed_of(plain, len, &sealed_len);
     size_t cases = 0;
-    size_t step = test_reduced() ? 7 : 1;
-    for (size_t i = 0; i < sealed_len; i += step) {
-        if (i >= SL_PAGE && i < SL_PAGE + len)
+    for (size_t i = 0; i < sealed_len; i++) {
+        if (left_out(i) || (i >= SL_PAGE && i < SL_PAGE + len))
             continue; /* the data itself is not authenticated in this suite */
         sealed[i] ^= (uint8_t)(1u << i % 8);
         expect_refused(sealed, sealed_len, "flip at", i);
@@ -70,8 +77,9 @@ static void test_truncations(void **state)
     size_t sealed_len;
     uint8_t *sealed = sealed_of(plain, 5000, &sealed_len);
     size_t cases = 0;
-    size_t step = test_reduced() ? 7 : 1;
-    for (size_t len = 0; len < sealed_len; len += step) {
+    for (size_t len = 0; len < sealed_len; len++) {
+        if (left_out(len))
+            continue;
         expect_refused(sealed, len, "cut to", len);
         cases++;
     }
