@@ -15,7 +15,7 @@ test: all
 	@ctest --test-dir $(BUILD) -j$(JOBS) --output-on-failure --no-tests=error
 
 bench: all
-	@$(BUILD)/sealane-bench --make-bench
+	@$(BUILD)/sealane-bench --results results
 
 install: all
 	@cmake --install $(BUILD)

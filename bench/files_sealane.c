@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bench/files.h"
@@ -11,11 +12,17 @@
 #include "sealane/keystore.h"
 #include "sealane/output.h"
 
-struct state {
-    enum files_case kase;
-    char *store, *sealed, *plain;
+/* Both rows use one keystore, engine and sealed file, made by the first and freed by the last. */
+static struct {
+    unsigned users;
     sealane_engine *engine;
     sealane_keystore *keystore;
+    char *sealed; /* the source, sealed: what unsealing reads */
+} shared;
+
+struct state {
+    enum files_case kase;
+    char *output;
 };
 
 static enum bench_status report_error(const char *what, enum sealane_error error)
@@ -33,14 +40,14 @@ static enum bench_status remove_output(const char *path)
 
 /* ---- One file ---- */
 
-static enum sealane_error convert(const struct state *state, enum files_case kase, int in, int out)
+static enum sealane_error convert(enum files_case kase, int in, int out)
 {
     if (kase == FILES_SEAL)
-        return sealane_seal(state->keystore, state->engine, in, out, NULL);
-    return sealane_unseal(state->keystore, state->engine, in, out, NULL);
+        return sealane_seal(shared.keystore, shared.engine, in, out, NULL);
+    return sealane_unseal(shared.keystore, shared.engine, in, out, NULL);
 }
 
-static enum bench_status convert_file(const struct state *state, enum files_case kase, const char *from, const char *to)
+static enum bench_status convert_file(enum files_case kase, const char *from, const char *to)
 {
     sealane_output *output;
     int in = open(from, O_RDONLY | O_CLOEXEC);
@@ -48,7 +55,7 @@ static enum bench_status convert_file(const struct state *state, enum files_case
         return files_failed("open", from);
     enum sealane_error error = sealane_output_create(&output, to, 0);
     if (error == SEALANE_OK)
-        error = convert(state, kase, in, sealane_output_fd(output));
+        error = convert(kase, in, sealane_output_fd(output));
     if (error == SEALANE_OK)
         error = sealane_output_commit(output);
     sealane_output_free(output);
@@ -56,48 +63,68 @@ static enum bench_status convert_file(const struct state *state, enum files_case
     return report_error(kase == FILES_SEAL ? "sealing" : "unsealing", error);
 }
 
+/* ---- What both rows share ---- */
+
+static void release_shared(void)
+{
+    if (shared.users > 0 && --shared.users > 0)
+        return;
+    sealane_keystore_free(shared.keystore);
+    sealane_engine_free(shared.engine);
+    if (shared.sealed)
+        (void)remove_output(shared.sealed);
+    free(shared.sealed);
+    memset(&shared, 0, sizeof(shared));
+}
+
+/* The keys protect copies of public files for some seconds, so a small RLIMIT_MEMLOCK is no reason to stop. */
+static enum bench_status open_store(const struct bench_options *bench)
+{
+    struct sealane_engine_options engine = SEALANE_ENGINE_OPTIONS_INIT;
+    struct sealane_keystore_options keystore = SEALANE_KEYSTORE_OPTIONS_INIT;
+    char *directory = files_path(bench, "keystore");
+    if (!directory)
+        return BENCH_FAILED;
+    engine.kernel = bench->kernel;
+    engine.allow_unlocked_memory = 1;
+    keystore.allow_unlocked_memory = 1;
+    enum sealane_error error = sealane_engine_create(&shared.engine, &engine);
+    if (error == SEALANE_OK)
+        error = sealane_keystore_create(directory, &keystore);
+    if (error == SEALANE_OK)
+        error = sealane_keystore_open(&shared.keystore, directory, &keystore);
+    free(directory);
+    return report_error("keystore", error);
+}
+
+/* Begins with the whole round trip: what is timed afterwards is known to be right. */
+static enum bench_status make_shared(const struct bench_options *options)
+{
+    char *plain = files_path(options, "check");
+    shared.sealed = files_path(options, "source.sealed");
+    enum bench_status status = plain && shared.sealed ? open_store(options) : BENCH_FAILED;
+    if (status == BENCH_OK)
+        status = convert_file(FILES_SEAL, files_source, shared.sealed);
+    if (status == BENCH_OK)
+        status = convert_file(FILES_UNSEAL, shared.sealed, plain);
+    if (status == BENCH_OK)
+        status = files_compare(files_source, plain);
+    if (status == BENCH_OK)
+        status = remove_output(plain);
+    free(plain);
+    return status;
+}
+
 /* ---- The rows ---- */
 
 static void teardown(void *memory)
 {
     struct state *state = memory;
-    sealane_keystore_free(state->keystore);
-    sealane_engine_free(state->engine);
-    if (state->sealed)
-        (void)remove_output(state->sealed);
-    if (state->plain)
-        (void)remove_output(state->plain);
-    free(state->store);
-    free(state->sealed);
-    free(state->plain);
+    if (state->output)
+        (void)remove_output(state->output);
+    free(state->output);
     free(state);
-}
-
-/* The keys protect copies of public files for some seconds, so a small RLIMIT_MEMLOCK is no reason to stop. */
-static enum bench_status open_store(struct state *state, const struct bench_row *row)
-{
-    struct sealane_engine_options engine = SEALANE_ENGINE_OPTIONS_INIT;
-    struct sealane_keystore_options keystore = SEALANE_KEYSTORE_OPTIONS_INIT;
-    engine.kernel = row->options->kernel;
-    engine.allow_unlocked_memory = 1;
-    keystore.allow_unlocked_memory = 1;
-    enum sealane_error error = sealane_engine_create(&state->engine, &engine);
-    if (error == SEALANE_OK)
-        error = sealane_keystore_create(state->store, &keystore);
-    if (error == SEALANE_OK)
-        error = sealane_keystore_open(&state->keystore, state->store, &keystore);
-    return report_error("keystore", error);
-}
-
-/* Both rows begin with the whole round trip: what is timed is known to be right. */
-static enum bench_status round_trip(struct state *state)
-{
-    enum bench_status status = convert_file(state, FILES_SEAL, files_source, state->sealed);
-    if (status == BENCH_OK)
-        status = convert_file(state, FILES_UNSEAL, state->sealed, state->plain);
-    if (status == BENCH_OK)
-        status = files_compare(files_source, state->plain);
-    return status;
+    release_shared();
 }
 
 static enum bench_status setup(void **memory, const struct bench_row *row)
@@ -111,16 +138,10 @@ static enum bench_status setup(void **memory, const struct bench_row *row)
         return BENCH_FAILED;
     }
     state->kase = (enum files_case)row->kase->argument;
-    state->store = files_path(row->options, state->kase == FILES_SEAL ? "store-seal" : "store-unseal");
-    state->sealed = files_path(row->options, state->kase == FILES_SEAL ? "new.sealed" : "source.sealed");
-    state->plain = files_path(row->options, state->kase == FILES_SEAL ? "check" : "new.plain");
-    enum bench_status status = BENCH_FAILED;
-    if (state->store && state->sealed && state->plain)
-        status = open_store(state, row);
-    if (status == BENCH_OK)
-        status = round_trip(state);
-    if (status == BENCH_OK && state->kase == FILES_SEAL)
-        status = remove_output(state->plain);
+    state->output = files_path(row->options, state->kase == FILES_SEAL ? "sealed" : "unsealed");
+    enum bench_status status = state->output ? BENCH_OK : BENCH_FAILED;
+    if (shared.users++ == 0 && status == BENCH_OK)
+        status = make_shared(row->options);
     if (status != BENCH_OK) {
         teardown(state);
         *memory = NULL;
@@ -131,16 +152,16 @@ static enum bench_status setup(void **memory, const struct bench_row *row)
 static enum bench_status before(void *memory)
 {
     const struct state *state = memory;
-    return remove_output(state->kase == FILES_SEAL ? state->sealed : state->plain);
+    return remove_output(state->output);
 }
 
 static enum bench_status run(void *memory, uint64_t iterations)
 {
     const struct state *state = memory;
+    const char *source = state->kase == FILES_SEAL ? files_source : shared.sealed;
     enum bench_status status = BENCH_OK;
     for (uint64_t i = 0; i < iterations && status == BENCH_OK; i++)
-        status = state->kase == FILES_SEAL ? convert_file(state, FILES_SEAL, files_source, state->sealed)
-                                           : convert_file(state, FILES_UNSEAL, state->sealed, state->plain);
+        status = convert_file(state->kase, source, state->output);
     return status;
 }
 

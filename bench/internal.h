@@ -60,8 +60,9 @@ struct bench_job {
     size_t *counter_count;
 };
 
-/* Takes Google Benchmark's flags out of argv.  Returns 0 if one is unknown, which it has said. */
-int bench_shim_init(int *argc, char **argv);
+/* Takes Google Benchmark's flags out of argv.  Returns 0 if one is unknown, which it has said.  --help prints and
+ * ends the program. */
+int bench_shim_init(int *argc, char **argv, void (*print_help)(void));
 void bench_shim_context(const char *key, const char *value);
 
 /* Runs every job once, in this order, through Google Benchmark. */
@@ -70,9 +71,9 @@ enum bench_status bench_shim_run(struct bench_job *jobs, size_t count);
 /* Adds the aggregates of a row (mean, median, stddev, cv, min) to what will be written. */
 void bench_shim_aggregate(const struct bench_result *result);
 
-/* The largest disagreement so far between Google Benchmark's real time and our own clock around the same call, in
- * seconds; what it reports lies in that library, built as it may be. */
-double bench_shim_clock_difference(void);
+/* How far Google Benchmark's real time and our own clock around the same call disagree, as a share of the repetition:
+ * what that library adds to a time, built as it may be.  A preemption between the two readings shows in the largest. */
+void bench_shim_clock_difference(double *median, double *most);
 const char *bench_shim_version(void);
 
 /* Everything recorded, in Google Benchmark's JSON format as the library writes it; free() it.  NULL: no memory. */

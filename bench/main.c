@@ -175,7 +175,7 @@ static int parse(int *argc, char **argv, struct arguments *arguments)
                                             {"results", required_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option, ok = take_flags(argc, argv, arguments) && bench_shim_init(argc, argv);
+    int option, ok = take_flags(argc, argv, arguments) && bench_shim_init(argc, argv, print_usage);
     while (ok && (option = getopt_long(*argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -193,9 +193,6 @@ static int parse(int *argc, char **argv, struct arguments *arguments)
         case 'o':
             arguments->results = optarg;
             break;
-        case 'h':
-            print_usage();
-            return 0;
         default:
             return EXIT_USAGE;
         }
@@ -289,7 +286,7 @@ static void print_machine(FILE *out, const struct bench_aes_limit *limits, size_
     double hz = bench_core_hz();
     fprintf(out, "Core clock %.3f GHz; cycles are %s.\n", hz * 1e-9,
             bench_cycles_counted() ? "counted by the CPU (perf_event_open, user mode)"
-                                   : "wall clock times core clock, timed beside each repetition");
+                                   : "CPU time times core clock, timed beside each repetition");
     for (size_t i = 0; i < count; i++)
         fprintf(out, "AES limit at 14 rounds, %u-bit instructions: %.2f bytes per cycle, %.2f GB/s\n",
                 limits[i].width_bits, limits[i].bytes_per_cycle, limits[i].bytes_per_cycle * hz * 1e-9);
@@ -298,7 +295,11 @@ static void print_machine(FILE *out, const struct bench_aes_limit *limits, size_
 static enum bench_status write_results(const struct arguments *arguments)
 {
     enum bench_status status = BENCH_OK;
-    bench_context("timer_check_ns", "%.0f", 1e9 * bench_shim_clock_difference());
+    double median, most;
+    bench_shim_clock_difference(&median, &most);
+    bench_context("timer_check",
+                  "Google Benchmark's time and our own of a repetition differ by %.4f %% (median), %.3f %% (most)",
+                  100 * median, 100 * most);
     json_t *results = bench_results();
     if (!results)
         return BENCH_FAILED;
@@ -319,10 +320,11 @@ static enum bench_status write_results(const struct arguments *arguments)
 
 static void print_clock_check(FILE *out)
 {
+    double median, most;
+    bench_shim_clock_difference(&median, &most);
     fprintf(out,
-            "Google Benchmark %s: its times and our own clock around the same calls differ by at most %.1f us a "
-            "repetition.\n",
-            bench_shim_version(), 1e6 * bench_shim_clock_difference());
+            "Google Benchmark %s: its time and our own of a repetition differ by %.4f %% (median), %.3f %% (most).\n",
+            bench_shim_version(), 100 * median, 100 * most);
 }
 
 /* The last suite's table comes after the results are written: it is what `make bench` ends with. */

@@ -24,7 +24,7 @@ namespace
 
 using Run = benchmark::BenchmarkReporter::Run;
 
-double worst_difference;
+std::vector<double> differences; // shares of a repetition between Google Benchmark's time and our own
 enum bench_status failure;
 struct bench_job *current_jobs;
 
@@ -44,6 +44,7 @@ Recorded &record_of(const std::string &name)
     return recorded.back();
 }
 
+// Cycles are counted, or CPU time times clock: wall time would add what other processes took.
 void measure(benchmark::State &state, struct bench_job *job, double *own_s)
 {
     const struct bench_implementation *implementation = job->row->implementation;
@@ -54,16 +55,17 @@ void measure(benchmark::State &state, struct bench_job *job, double *own_s)
         failure = implementation->before(job->state);
     double hz = cycles && !bench_cycles_counted() ? bench_core_hz() : 0;
     uint64_t counted = 0;
-    double cpu = bench_cpu_seconds();
+    double cpu = 0;
     while (state.KeepRunningBatch(state.max_iterations)) {
         double start = bench_now();
         uint64_t first = cycles ? bench_cycles() : 0;
+        double cpu_start = bench_cpu_seconds();
         if (failure == BENCH_OK)
             failure = implementation->run(job->state, static_cast<uint64_t>(state.max_iterations));
+        cpu = bench_cpu_seconds() - cpu_start;
         counted = cycles ? bench_cycles() - first : 0;
         *own_s = bench_now() - start;
     }
-    cpu = bench_cpu_seconds() - cpu;
     struct bench_counter values[BENCH_COUNTERS_MAX];
     size_t count = failure == BENCH_OK && implementation->counters ? implementation->counters(job->state, values) : 0;
     if (!job->sample)
@@ -71,7 +73,7 @@ void measure(benchmark::State &state, struct bench_job *job, double *own_s)
     job->sample->cpu_s = cpu;
     job->sample->cycles = static_cast<double>(counted);
     if (hz > 0)
-        job->sample->cycles = *own_s * (hz + bench_core_hz()) / 2;
+        job->sample->cycles = cpu * (hz + bench_core_hz()) / 2;
     for (size_t i = 0; i < count; i++) {
         job->sample->counters[i] = values[i].value;
         job->counter_names[i] = values[i].name;
@@ -111,7 +113,8 @@ class Collector : public benchmark::BenchmarkReporter
   private:
     static void take(Run &run, const struct bench_job &job, double own)
     {
-        worst_difference = std::max(worst_difference, std::fabs(run.real_accumulated_time - own));
+        if (own > 0)
+            differences.push_back(std::fabs(run.real_accumulated_time - own) / own);
         if (!job.sample)
             return;
         job.sample->wall_s = run.real_accumulated_time;
@@ -177,10 +180,15 @@ const Statistic statistics[] = {
 
 } // namespace
 
-extern "C" int bench_shim_init(int *argc, char **argv)
+extern "C" int bench_shim_init(int *argc, char **argv, void (*print_help)(void))
 {
-    benchmark::Initialize(argc, argv);
-    return benchmark::ReportUnrecognizedArguments(*argc, argv) ? 0 : 1;
+    benchmark::Initialize(argc, argv, print_help);
+    for (int i = 1; i < *argc; i++)
+        if (std::strncmp(argv[i], "--benchmark_", 12) == 0) {
+            bench_error("Google Benchmark does not know this: %s", argv[i]);
+            return 0;
+        }
+    return 1;
 }
 
 extern "C" void bench_shim_context(const char *key, const char *value)
@@ -245,9 +253,13 @@ extern "C" void bench_shim_aggregate(const struct bench_result *result)
     }
 }
 
-extern "C" double bench_shim_clock_difference(void)
+extern "C" void bench_shim_clock_difference(double *median, double *most)
 {
-    return worst_difference;
+    *median = *most = 0;
+    if (differences.empty())
+        return;
+    *most = *std::max_element(differences.begin(), differences.end());
+    *median = middle(differences);
 }
 
 extern "C" const char *bench_shim_version(void)
