@@ -163,7 +163,6 @@ static double paired_ratio(const struct bench_result *a, const struct bench_resu
  */
 static enum bench_status check_dispatch(const struct table *table, const struct bench_options *options)
 {
-    const double most = 1 / (1 - DISPATCH_TOLERANCE);
     enum bench_status status = BENCH_OK;
     size_t ours = 0;
     while (ours < table->row_count && strcmp(table->rows[ours], "sealane") != 0)
@@ -175,15 +174,12 @@ static enum bench_status check_dispatch(const struct table *table, const struct 
             continue;
         for (size_t c = 0; c < table->column_count; c++) {
             const struct bench_result *chosen = table->cells[ours][c], *other = table->cells[r][c];
-            if (!chosen || !other)
-                continue;
-            double paired = paired_ratio(chosen, other);
-            if (chosen->median_s <= other->median_s * most || chosen->best_s <= other->best_s * most || paired <= most)
+            if (!chosen || !other || !is_slower(chosen, other))
                 continue;
             bench_error("dispatch is wrong: %s takes %.3f times as long as %s (median; best %.3f, round by round "
                         "%.3f), more than the %.0f %% allowed",
                         chosen->row->full_name, chosen->median_s / other->median_s, other->row->name,
-                        chosen->best_s / other->best_s, paired, 100 * DISPATCH_TOLERANCE);
+                        chosen->best_s / other->best_s, paired_ratio(chosen, other), 100 * DISPATCH_TOLERANCE);
             status = BENCH_FAILED;
         }
     }
