@@ -159,8 +159,16 @@ static double paired_ratio(const struct bench_result *a, const struct bench_resu
     return median;
 }
 
-/* Median, best and the median of the rounds' own ratios must all say so: noise moves one of them, a wrong choice all.
- */
+/* Median, best, the median of the rounds' own ratios and the core cycles must all say so: noise and neighbours move
+ * some of them, a wrong choice all. */
+static int is_slower(const struct bench_result *chosen, const struct bench_result *other)
+{
+    const double most = 1 / (1 - DISPATCH_TOLERANCE);
+    return chosen->median_s > other->median_s * most && chosen->best_s > other->best_s * most &&
+           paired_ratio(chosen, other) > most &&
+           (other->median_cycles <= 0 || chosen->median_cycles > other->median_cycles * most);
+}
+
 static enum bench_status check_dispatch(const struct table *table, const struct bench_options *options)
 {
     enum bench_status status = BENCH_OK;
