@@ -93,7 +93,7 @@ static enum sealane_error open_site(struct site *site, const char *directory)
     if (site->parent_fd < 0)
         return sl_errno_error(errno);
     error = check_free(site);
-    if (!error)
+    if (!error) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_site() frees the names */
         error = sl_temporary_directory(&site->directory, site->parent_fd, site->name);
     if (!error)
         error = sl_temporary_inside(&site->kek, NULL, site->directory, SL_KEYSTORE_KEK);
