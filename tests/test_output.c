@@ -4,7 +4,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "sealane/keystore.h"
@@ -228,8 +230,11 @@ static void no_room_no_right(void **state)
     assert_int_equal(entries_of("locked"), 0);
 }
 
+static atomic_int abandoning;
+
 static void abandon_and_die(int signal_number)
 {
+    atomic_store(&abandoning, 1);
     sealane_output_abandon_all();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
@@ -285,6 +290,81 @@ static void forked(void **state)
     check_text("out", "new");
 }
 
+/* The library's calls of these come here first: a thread that is slow in the middle of one. */
+enum slow { NEVER, MKDIR, RENAME };
+static atomic_int slow;
+static atomic_int in_the_middle;
+
+static void linger(enum slow where)
+{
+    if (atomic_load(&slow) == (int)where) {
+        atomic_store(&in_the_middle, 1);
+        usleep(100000);
+    }
+}
+
+int mkdirat(int directory_fd, const char *path, mode_t mode)
+{
+    linger(MKDIR);
+    return (int)syscall(SYS_mkdirat, directory_fd, path, mode);
+}
+
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    linger(RENAME);
+    return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
+}
+
+/* A handler that takes its time before the end: what the other thread still does, it does. */
+static void abandon_and_die_late(int signal_number)
+{
+    sealane_output_abandon_all();
+    usleep(300000);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void *create_store(void *error)
+{
+    *(enum sealane_error *)error = sealane_keystore_create("store", NULL);
+    return NULL;
+}
+
+static void dies_beside_a_slow_thread(void *where)
+{
+    pthread_t thread;
+    enum sealane_error error;
+    CHILD_CHECK(signal(SIGTERM, abandon_and_die_late) != SIG_ERR);
+    atomic_store(&slow, *(enum slow *)where);
+    CHILD_CHECK(pthread_create(&thread, NULL, create_store, &error) == 0);
+    while (!atomic_load(&in_the_middle))
+        usleep(1000);
+    raise(SIGTERM);
+}
+
+static void waits_for_other_threads(void **state)
+{
+    (void)state;
+    sealane_keystore *keystore;
+    enum slow where = MKDIR;
+    assert_true(test_child_died_by(test_child(dies_beside_a_slow_thread, &where), SIGTERM));
+    assert_int_equal(entries_of("."), 0);
+    where = RENAME;
+    assert_true(test_child_died_by(test_child(dies_beside_a_slow_thread, &where), SIGTERM));
+    assert_int_equal(entries_of("."), 1);
+    assert_error(sealane_keystore_open(&keystore, "store", NULL), OK);
+    sealane_keystore_free(keystore);
+}
+
+/* Once a handler has begun to clean up, attempts fail in one way or another; before that, none may. */
+static void expect_done_or_abandoned(enum sealane_error error)
+{
+    if (error && !atomic_load(&abandoning))
+        _exit(3);
+    while (error)
+        pause();
+}
+
 /* Without end, outputs and keystores are made, published and dropped in the current directory. */
 static void *churn(void *prefix)
 {
@@ -292,14 +372,13 @@ static void *churn(void *prefix)
         char name[32];
         sealane_output *output;
         snprintf(name, sizeof name, "%s%u", (const char *)prefix, i % 8);
-        if (sealane_output_create(&output, name, SEALANE_OUTPUT_REPLACE) == SEALANE_OK) {
-            if (i % 2 == 0 && sealane_output_commit(output) != SEALANE_OK)
-                _exit(3);
-            sealane_output_free(output);
-        }
+        expect_done_or_abandoned(sealane_output_create(&output, name, SEALANE_OUTPUT_REPLACE));
+        if (i % 2 == 0)
+            expect_done_or_abandoned(sealane_output_commit(output));
+        sealane_output_free(output);
         snprintf(name, sizeof name, "%sstore%u", (const char *)prefix, i);
-        if (i % 4 == 0 && sealane_keystore_create(name, NULL) != SEALANE_OK)
-            pause();
+        if (i % 4 == 0)
+            expect_done_or_abandoned(sealane_keystore_create(name, NULL));
     }
     return NULL;
 }
@@ -381,6 +460,7 @@ int main(void)
         CASE(no_room_no_right),
         CASE(abandoned_on_a_signal),
         CASE(forked),
+        CASE(waits_for_other_threads),
         CASE(killed_at_any_instant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
