@@ -28,8 +28,6 @@ enum {
 
 static const double FULL_BUDGET_S = 20;
 
-extern char **environ;
-
 const char *files_source;
 static char *source;
 static uint64_t source_len;

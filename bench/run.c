@@ -140,7 +140,7 @@ static enum bench_status set_up_row(const struct bench_row *row, struct work *wo
 static enum bench_status set_up(struct bench_run *run, struct work *work, size_t *ready)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < run->count; i++) {
+    for (size_t i = 0; i < run->count && run->rows[i].kase; i++) {
         struct bench_row row = run->rows[i];
         memset(&work[kept], 0, sizeof(work[kept]));
         run->rows[kept] = row;

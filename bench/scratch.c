@@ -50,7 +50,8 @@ const char *bench_scratch_create(void)
         return NULL;
     }
     directory[len] = '\0';
-    strcpy(strrchr(directory, '/') + 1, "bench-scratch.XXXXXX");
+    len = strrchr(directory, '/') + 1 - directory;
+    snprintf(directory + len, sizeof(directory) - (size_t)len, "bench-scratch.XXXXXX");
     if (!mkdtemp(directory)) {
         bench_error("cannot make a directory for temporary files beside the program: %s", strerror(errno));
         directory[0] = '\0';
