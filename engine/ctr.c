@@ -20,6 +20,8 @@ static void __attribute__((noinline))
 ctr_split(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter, size_t skip, uint8_t *dst,
           const uint8_t *src, size_t len)
 {
+    if (len == 0)
+        return; /* the pointers may be NULL, which memcpy may not see */
     if (skip) {
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
         xor_within_block(kernel, schedule, counter, skip, dst, src, n);

@@ -13,6 +13,7 @@ enum {
     LENGTH_FULL_REDUCED = 600,
     OFFSETS = 32,
     SAMPLES = 2000,
+    SAMPLES_REDUCED = 500,
 };
 
 static bool offset_fits(const struct ctr_subject *subject, uint64_t offset)
@@ -71,7 +72,7 @@ bool ctr_case_cross(struct ctr_subject *subject)
         ctr_bench_aim(&bench, bench.iv, offset, LENGTH_MAX);
         for (size_t len = 0; good && len <= full; len++)
             good = both_ways(&bench, len);
-        for (size_t i = 0; good && full < LENGTH_MAX && i < SAMPLES / OFFSETS; i++)
+        for (size_t i = 0; good && full < LENGTH_MAX && i < SAMPLES_REDUCED / OFFSETS; i++)
             good = both_ways(&bench, full + 1 + test_random_below(&bench.random, LENGTH_MAX - full));
     }
     ctr_bench_close(&bench);
@@ -87,14 +88,14 @@ bool ctr_case_misaligned(struct ctr_subject *subject)
 {
     struct ctr_bench bench = ctr_bench_open(subject, "misaligned", LENGTH_MAX);
     bool good = true;
-    size_t step = test_reduced() ? 7 : 1; /* coprime to 64: every line offset still comes up across lengths */
+    size_t step = test_reduced() ? 11 : 1; /* coprime to 64: each address on each side still comes up */
     for (size_t i = 0; good && i < sizeof boundaries / sizeof boundaries[0]; i++) {
         for (size_t pair = i % step; good && pair < 64 * 64; pair += step)
             good = ctr_bench_out_of_place(&bench, pair / 64, pair % 64, boundaries[i]);
         for (size_t at = 0; good && at < 64; at++)
             good = ctr_bench_in_place(&bench, at, boundaries[i]);
     }
-    for (size_t i = 0; good && i < SAMPLES; i++) {
+    for (size_t i = 0; good && i < (test_reduced() ? SAMPLES_REDUCED : SAMPLES); i++) {
         size_t len = test_random_below(&bench.random, LENGTH_MAX + 1);
         uint64_t at = test_random_next(&bench.random);
         good = ctr_bench_out_of_place(&bench, at % 64, at / 64 % 64, len) &&
@@ -135,7 +136,7 @@ bool ctr_case_guarded(struct ctr_subject *subject)
     bool good = true;
     for (size_t i = 0; good && i < 2 && offset_fits(subject, offsets[i]); i++) {
         ctr_bench_aim(&bench, bench.iv, offsets[i], LENGTH_MAX);
-        for (size_t len = 0; good && len <= LENGTH_MAX; len += test_reduced() && len > LENGTH_FULL_REDUCED ? 17 : 1)
+        for (size_t len = 0; good && len <= LENGTH_MAX; len += test_reduced() && len > LENGTH_FULL_REDUCED ? 53 : 1)
             good = guarded_call(&bench, &a, &b, len);
     }
     test_guarded_unmap(&a);
@@ -146,7 +147,7 @@ bool ctr_case_guarded(struct ctr_subject *subject)
 
 bool ctr_case_keys(struct ctr_subject *subject)
 {
-    enum { KEYS = 1000, BYTES = 400 };
+    enum { KEYS = 1000, BYTES = 400 }; /* short: a key shows in its first blocks */
     struct ctr_bench bench = ctr_bench_open(subject, "keys", BYTES);
     bool good = true;
     for (size_t i = 0; good && i < KEYS; i++) {
