@@ -80,17 +80,16 @@ struct bench_implementation {
     void (*teardown)(void *state);
 };
 
-struct bench_sample {
-    double wall_s; /* per repetition, wall clock: Google Benchmark's real time */
-    double cpu_s;  /* per repetition, user and system time of the whole process, its waited-for children excluded */
-    double cycles; /* per repetition, core cycles; 0 if unknown */
-    double counters[BENCH_COUNTERS_MAX];
+struct bench_sample { /* of one repetition, per iteration */
+    double wall_s;    /* wall clock: Google Benchmark's real time */
+    double cpu_s;     /* user and system time of the whole process, its waited-for children excluded */
+    double cycles;    /* core cycles; 0 if unknown */
+    double counters[BENCH_COUNTERS_MAX]; /* as the implementation gave them */
 };
 
 /* One row after all rounds.  Sample r of every row of a suite was taken in round r: rows may be compared in pairs. */
 struct bench_result {
     const struct bench_row *row;
-    uint64_t iterations; /* per repetition */
     size_t sample_count;
     const struct bench_sample *samples;
     double median_s, best_s; /* wall clock per iteration */

@@ -153,7 +153,7 @@ static double paired_ratio(const struct bench_result *a, const struct bench_resu
     if (!ratios)
         return 0;
     for (size_t i = 0; i < n; i++)
-        ratios[i] = a->samples[i].wall_s / (double)a->iterations / (b->samples[i].wall_s / (double)b->iterations);
+        ratios[i] = a->samples[i].wall_s / b->samples[i].wall_s;
     double median = bench_median(ratios, n);
     free(ratios);
     return median;

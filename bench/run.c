@@ -9,17 +9,22 @@
 enum {
     CASES_MAX = 64,
     ROWS_MAX = 1024,
-    LEAST_ROUNDS = 5, /* even when late */
     LARGE = 16 << 20, /* bytes: cases above it are left to rows that get through one in SLOW_S */
 };
 
 static const double SLOW_S = 0.1; /* seconds of one iteration */
-static const double LATE = 1.2;   /* times the budget */
+static const double SCALE_LEAST = 0.05;
 
 struct work {
     void *state;
     double iteration_s; /* calibrated */
     uint64_t iterations;
+};
+
+struct round {
+    unsigned index, count; /* of the counted ones */
+    int kept;              /* zero: warm-up */
+    double scale;          /* of the planned iterations */
 };
 
 /* ---- Rows ---- */
@@ -207,22 +212,21 @@ static void order_rows(const struct bench_run *run, size_t *order, uint64_t *see
         }
 }
 
-static enum bench_status one_round(struct bench_run *run, struct work *work, struct bench_job *jobs, size_t *order,
-                                   unsigned round, unsigned rounds, unsigned discarded)
+static enum bench_status one_round(struct bench_run *run, struct work *work, struct bench_job *jobs,
+                                   const size_t *order, const struct round *round)
 {
-    int keep = round >= discarded;
     for (size_t i = 0; i < run->count; i++) {
         struct bench_result *result = &run->results[order[i]];
+        double iterations = (double)work[order[i]].iterations * round->scale;
         jobs[i] = (struct bench_job){.row = result->row,
                                      .state = work[order[i]].state,
-                                     .iterations = work[order[i]].iterations,
-                                     .round = keep ? round - discarded : 0,
-                                     .rounds = rounds,
-                                     .sample = NULL,
+                                     .iterations = iterations < 1 ? 1 : (uint64_t)iterations,
+                                     .round = round->kept ? round->index : 0,
+                                     .rounds = round->count,
                                      .counter_names = result->counter_names,
                                      .counter_count = &result->counter_count};
-        if (keep)
-            jobs[i].sample = &run->samples[order[i] * rounds + result->sample_count++];
+        if (round->kept)
+            jobs[i].sample = &run->samples[order[i] * round->count + result->sample_count++];
     }
     return bench_shim_run(jobs, run->count);
 }
@@ -232,43 +236,53 @@ static unsigned rounds_of(const struct bench_plan *plan)
     return plan->options.rounds ? plan->options.rounds : plan->suite->default_rounds;
 }
 
-/* Whether the next round would take the suite beyond its time.  Where the iterations were to fill the budget and do
- * not, because others use the machine, some of the rounds are given up rather than the two minutes that were promised.
- */
-static int is_late(const struct bench_plan *plan, unsigned done, double each, double start)
+/* What the budget leaves for each of the next rounds, against what the last one took: when others use the machine, the
+ * repetitions become shorter, not fewer. */
+static double rescale(double scale, double left_for_each, double took)
 {
-    const struct bench_suite *suite = plan->suite;
-    unsigned least = suite->single_iteration_rounds ? suite->single_iteration_rounds : LEAST_ROUNDS;
-    double slack = suite->single_iteration_rounds ? 1 : LATE;
-    if (plan->options.rounds || plan->min_time_s > 0 || done < least + suite->discard_rounds)
-        return 0;
-    return bench_now() - start + each > slack * plan->options.budget_s;
+    if (took > 0)
+        scale *= left_for_each / took;
+    return scale > 1 ? 1 : scale < SCALE_LEAST ? SCALE_LEAST : scale;
+}
+
+static enum bench_status take_rounds(const struct bench_plan *plan, struct bench_run *run, struct work *work,
+                                     double start, struct bench_job *jobs, size_t *order)
+{
+    const unsigned rounds = rounds_of(plan), all = rounds + plan->suite->discard_rounds;
+    const unsigned single = plan->options.rounds ? 0 : plan->suite->single_iteration_rounds;
+    const int fixed = plan->suite->single_iteration_rounds || plan->min_time_s > 0;
+    struct round round = {.count = rounds, .scale = 1};
+    enum bench_status status = BENCH_OK;
+    uint64_t seed = 1;
+    for (unsigned done = 0; done < all && status == BENCH_OK; done++) {
+        double began = bench_now();
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "\r%s: round %u of %s%u ", plan->suite->name, done + 1, single ? "at most " : "", all);
+        round.kept = done >= plan->suite->discard_rounds;
+        round.index = round.kept ? done - plan->suite->discard_rounds : 0;
+        order_rows(run, order, &seed);
+        status = one_round(run, work, jobs, order, &round);
+        double now = bench_now(), took = now - began, left = plan->options.budget_s - (now - start);
+        if (single && round.kept && round.index + 1 >= single && took > left)
+            break;
+        if (!fixed && done + 1 < all)
+            round.scale = rescale(round.scale, left / (all - done - 1), took);
+    }
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%48s\r", "");
+    return status;
 }
 
 static enum bench_status run_rounds(const struct bench_plan *plan, struct bench_run *run, struct work *work,
                                     double start)
 {
-    const unsigned rounds = rounds_of(plan), discarded = plan->suite->discard_rounds;
-    enum bench_status status = BENCH_OK;
-    uint64_t seed = 1;
+    enum bench_status status = BENCH_FAILED;
     size_t *order = calloc(run->count + 1, sizeof(*order));
     struct bench_job *jobs = calloc(run->count + 1, sizeof(*jobs));
-    double began = bench_now();
-    if (!order || !jobs)
-        status = BENCH_FAILED;
-    for (unsigned round = 0; round < rounds + discarded && status == BENCH_OK; round++) {
-        if (is_late(plan, round, round ? (bench_now() - began) / round : 0, start)) {
-            bench_note("%s: %u rounds instead of %u, for the time is over", plan->suite->name, round - discarded,
-                       rounds);
-            break;
-        }
-        if (isatty(STDERR_FILENO))
-            fprintf(stderr, "\r%s: round %u of %u ", plan->suite->name, round + 1, rounds + discarded);
-        order_rows(run, order, &seed);
-        status = one_round(run, work, jobs, order, round, rounds, discarded);
-    }
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%48s\r", "");
+    if (order && jobs)
+        status = take_rounds(plan, run, work, start, jobs, order);
+    else
+        bench_error("not enough memory");
     free(order);
     free(jobs);
     return status;
@@ -279,19 +293,18 @@ static enum bench_status run_rounds(const struct bench_plan *plan, struct bench_
 static void summarize(struct bench_result *result, double *values)
 {
     const size_t n = result->sample_count;
-    const double iterations = (double)result->iterations;
     for (size_t i = 0; i < n; i++) {
-        values[i] = result->samples[i].wall_s / iterations;
+        values[i] = result->samples[i].wall_s;
         if (i == 0 || values[i] < result->best_s)
             result->best_s = values[i];
     }
     result->median_s = bench_median(values, n);
     for (size_t i = 0; i < n; i++)
-        values[i] = fabs(result->samples[i].wall_s / iterations - result->median_s);
+        values[i] = fabs(result->samples[i].wall_s - result->median_s);
     double deviation = bench_median(values, n);
     result->spread = result->median_s > 0 ? deviation / result->median_s : 0;
     for (size_t i = 0; i < n; i++)
-        values[i] = result->samples[i].cycles / iterations;
+        values[i] = result->samples[i].cycles;
     result->median_cycles = bench_median(values, n);
     bench_shim_aggregate(result);
 }
@@ -316,7 +329,6 @@ static enum bench_status measure_rows(const struct bench_plan *plan, struct benc
                         plan->options.budget_s - (bench_now() - start));
     for (size_t i = 0; i < run->count; i++) {
         run->results[i].row = &run->rows[i];
-        run->results[i].iterations = work[i].iterations;
         run->results[i].samples = run->samples + i * rounds;
     }
     enum bench_status status = run_rounds(plan, run, work, start);

@@ -70,10 +70,11 @@ void measure(benchmark::State &state, struct bench_job *job, double *own_s)
     size_t count = failure == BENCH_OK && implementation->counters ? implementation->counters(job->state, values) : 0;
     if (!job->sample)
         return;
-    job->sample->cpu_s = cpu;
-    job->sample->cycles = static_cast<double>(counted);
+    const double iterations = static_cast<double>(job->iterations);
+    job->sample->cpu_s = cpu / iterations;
+    job->sample->cycles = static_cast<double>(counted) / iterations;
     if (hz > 0)
-        job->sample->cycles = cpu * (hz + bench_core_hz()) / 2;
+        job->sample->cycles = cpu / iterations * (hz + bench_core_hz()) / 2;
     for (size_t i = 0; i < count; i++) {
         job->sample->counters[i] = values[i].value;
         job->counter_names[i] = values[i].name;
@@ -117,15 +118,14 @@ class Collector : public benchmark::BenchmarkReporter
             differences.push_back(std::fabs(run.real_accumulated_time - own) / own);
         if (!job.sample)
             return;
-        job.sample->wall_s = run.real_accumulated_time;
+        job.sample->wall_s = run.real_accumulated_time / static_cast<double>(run.iterations);
         run.run_name = benchmark::BenchmarkName();
         run.run_name.function_name = job.row->full_name;
         run.repetition_index = job.round;
         run.repetitions = job.rounds;
         run.family_index = 0;
         run.per_family_instance_index = 0;
-        const double iterations = static_cast<double>(run.iterations);
-        add_counters(run, job.row, run.real_accumulated_time / iterations, job.sample->cycles / iterations);
+        add_counters(run, job.row, job.sample->wall_s, job.sample->cycles);
         for (size_t i = 0; i < *job.counter_count; i++)
             run.counters[job.counter_names[i]] = benchmark::Counter(job.sample->counters[i]);
         record_of(job.row->full_name).runs.push_back(run);
@@ -224,11 +224,10 @@ extern "C" void bench_shim_aggregate(const struct bench_result *result)
     if (entry.runs.empty())
         return;
     std::vector<double> wall, cpu, cycles;
-    const double iterations = static_cast<double>(result->iterations);
     for (size_t i = 0; i < result->sample_count; i++) {
-        wall.push_back(result->samples[i].wall_s / iterations);
-        cpu.push_back(result->samples[i].cpu_s / iterations);
-        cycles.push_back(result->samples[i].cycles / iterations);
+        wall.push_back(result->samples[i].wall_s);
+        cpu.push_back(result->samples[i].cpu_s);
+        cycles.push_back(result->samples[i].cycles);
     }
     for (const Statistic &statistic : statistics) {
         Run run = entry.runs.front();
