@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/internal.h"
-
 enum {
     SOURCE_MAX = 256 << 20, /* bytes of the stream: a slow disk must get through four rounds in the budget */
     SOURCE_MIN = 1 << 20,
