@@ -186,8 +186,8 @@ static void write_bash(void)
            "complete -F _sealane sealane\n");
 }
 
-/* Text inside single quotes, for zsh also inside [..] and :..:, so without those. */
-static void shell_text(const char *text)
+/* Text inside single quotes and zsh's [..] and :..:. */
+static void zsh_text(const char *text)
 {
     for (const char *at = text; *at; at++) {
         if (*at == '\'')
@@ -207,7 +207,7 @@ static void zsh_option(const struct sl_cli_option *o, const char *name_prefix, c
            !*o->argument    ? ""
            : name_prefix[1] ? "="
                             : "+");
-    shell_text(o->help);
+    zsh_text(o->help);
     printf("]");
     if (*o->argument) {
         printf(":%s:", o->argument);
@@ -230,7 +230,7 @@ static void write_zsh(void)
         if (*c->group && !begins_group(i))
             continue;
         printf("        '%s:", *c->group ? c->group : c->name);
-        shell_text(*c->group ? "commands of this group" : c->summary);
+        zsh_text(*c->group ? "commands of this group" : c->summary);
         printf("'\n");
     }
     printf("        )\n        _describe command commands\n        return\n    fi\n    case $command in\n");
@@ -241,7 +241,7 @@ static void write_zsh(void)
         for (size_t j = i; j < SL_CLI_COMMANDS && strcmp(sl_cli_commands[j].group, sl_cli_commands[i].group) == 0;
              j++) {
             printf("            '%s:", sl_cli_commands[j].name);
-            shell_text(sl_cli_commands[j].summary);
+            zsh_text(sl_cli_commands[j].summary);
             printf("'\n");
         }
         printf("            )\n            _describe command commands\n            return\n        fi\n"
@@ -265,6 +265,16 @@ static void write_zsh(void)
     printf("    esac\n}\n_sealane \"$@\"\n");
 }
 
+/* Text inside single quotes. */
+static void fish_text(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if (*at == '\'' || *at == '\\')
+            putchar('\\');
+        putchar(*at);
+    }
+}
+
 static void write_fish(void)
 {
     printf("complete -c sealane -f\n");
@@ -272,7 +282,8 @@ static void write_fish(void)
         const struct sl_cli_command *c = &sl_cli_commands[i];
         if (!*c->group || begins_group(i)) {
             printf("complete -c sealane -n __fish_use_subcommand -a %s -d '", *c->group ? c->group : c->name);
-            printf("%s'\n", *c->group ? "commands of this group" : c->summary);
+            fish_text(*c->group ? "commands of this group" : c->summary);
+            printf("'\n");
         }
         char condition[160];
         snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %s", *c->group ? c->group : c->name);
@@ -282,7 +293,9 @@ static void write_fish(void)
                 if (strcmp(sl_cli_commands[j].group, c->group) == 0)
                     printf(" %s", sl_cli_commands[j].name);
             }
-            printf("' -a %s -d '%s'\n", c->name, c->summary);
+            printf("' -a %s -d '", c->name);
+            fish_text(c->summary);
+            printf("'\n");
             size_t len = strlen(condition);
             snprintf(condition + len, sizeof condition - len, "; and __fish_seen_subcommand_from %s", c->name);
         }
@@ -302,7 +315,7 @@ static void write_fish(void)
             else if (*o->argument)
                 printf(o->completion == SL_CLI_FILES ? " -r" : " -x");
             printf(" -d '");
-            shell_text(o->help);
+            fish_text(o->help);
             printf("'\n");
         }
     }

@@ -166,6 +166,8 @@ bool sl_cli_parse(struct sl_cli_arguments *a, int argc, char **argv)
     bool options_ended = false;
     for (int at = 1; at < argc; at++) {
         char *word = argv[at];
+        if (word[0] == '\0')
+            return usage("an argument is empty", NULL);
         if (options_ended || word[0] != '-' || word[1] == '\0')
             argv[words++] = word; /* never ahead of `at` */
         else if (strcmp(word, "--") == 0)

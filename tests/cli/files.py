@@ -34,7 +34,7 @@ def an_existing_output_is_refused_before_anything_else():
         fails(1, "EXISTS", "seal", "-k", p / "none", p.source, p / "OUT", directory=p.path)
         fails(1, "EXISTS", "unseal", "-k", p / "none", p.source, p / "OUT", directory=p.path)
         os.symlink("nowhere", p / "DANGLING")
-        fails(1, "EXISTS", "seal", "-k", p.keystore, p.source, p / "DANGLING", directory=p.path)
+        fails(1, "EXISTS", "seal", "-k", p / "none", p.source, p / "DANGLING", directory=p.path)
         os.symlink("OUT", p / "LINK")
         fails(1, "EXISTS", "seal", "-k", p.keystore, p.source, p / "LINK", directory=p.path)
         works("seal", "-k", p.keystore, "--suite=ctr", "--force", p.source, p / "OUT")

@@ -35,6 +35,12 @@ def equal(actual, expected, what):
     check(actual == expected, f"{what}: {actual!r}, not {expected!r}")
 
 
+def is_sanitized():
+    """AddressSanitizer makes mlock do nothing and traces the program itself."""
+    with open(program, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def preparation(limits, default_signals, closed):
     def prepare():
         for what, value in limits.items():

@@ -25,7 +25,8 @@ def usage_errors():
         ["keystore", "create", "A", "--context", "k=" + "v" * 256],
         ["keystore", "create", "A"] + ["--context=a%d=b" % i for i in range(17)],
         ["keystore", "show", "A", "--kms", "file:x"], ["inspect"], ["inspect", "A", "B"], ["help", "nothing"],
-        ["help", "keystore", "nothing"], ["help", "cpu", "extra"], ["kms", "create"], ["cpu", "--version"],
+        ["help", "keystore", "nothing"], ["help", "cpu", "extra"], ["kms", "create"], ["cpu", "--version"], [""],
+        ["seal", "-k", "K", "IN", ""], ["seal", "-k", "K", "", "OUT"], ["keystore", "create", ""],
     ]
     with tempfile.TemporaryDirectory() as empty:
         for line in lines:
