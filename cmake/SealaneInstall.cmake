@@ -18,6 +18,17 @@ foreach(library IN LISTS libraries)
   install(TARGETS ${library}-static EXPORT sealaneStaticTargets DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endforeach()
 
+# The optional backends are static only: who passes one to an engine links it.
+set(backends "")
+foreach(backend openssl ipsec-mb)
+  if(TARGET sealane-backend-${backend})
+    list(APPEND backends ${backend})
+    string(REPLACE - _ name ${backend})
+    set_target_properties(sealane-backend-${backend} PROPERTIES EXPORT_NAME backend_${name})
+    install(TARGETS sealane-backend-${backend} EXPORT sealaneStaticTargets DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endif()
+endforeach()
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sealane)
 install(EXPORT sealaneTargets NAMESPACE sealane:: DESTINATION ${package_dir})
 install(EXPORT sealaneStaticTargets NAMESPACE sealane:: DESTINATION ${package_dir})

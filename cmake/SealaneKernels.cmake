@@ -11,13 +11,16 @@ endif()
 # sealane_core_objects(TARGET KERNELS_DEF [EXTRA_KERNEL_DIR]): the object library of base, arch and engine with the kernels that
 # KERNELS_DEF lists, sources looked for in EXTRA_KERNEL_DIR too.  Tests build a second core from another table; the libraries never do.
 function(sealane_core_objects target kernels_def)
+  # Without optimisation every vector lives on the stack, and round keys would stay there.
+  set(optimized "$<$<CONFIG:Debug>:-O2>")
   set(sources
     base/errno.c base/error.c base/io.c base/random.c base/secret.c base/temporary.c base/wipe.c
     arch/cpu.c arch/cpu_${SEALANE_ARCH}.c arch/kernel.c
     engine/backend.c engine/ctr.c engine/engine.c engine/key.c engine/selftest.c engine/stream.c engine/version.c)
   if(SEALANE_ARCH STREQUAL x86_64)
     list(APPEND sources arch/expand_x86_64.c arch/probe_x86_64.c)
-    set_source_files_properties(${CMAKE_SOURCE_DIR}/arch/expand_x86_64.c PROPERTIES COMPILE_OPTIONS "-maes;-msse4.1")
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/arch/expand_x86_64.c PROPERTIES
+      COMPILE_OPTIONS "-maes;-msse4.1;${optimized}")
   elseif(SEALANE_ARCH STREQUAL aarch64)
     list(APPEND sources arch/probe_aarch64.c)
     set_source_files_properties(${CMAKE_SOURCE_DIR}/arch/probe_aarch64.c PROPERTIES COMPILE_OPTIONS "-march=armv8-a+crypto")
@@ -40,7 +43,7 @@ function(sealane_core_objects target kernels_def)
         set(file ${ARGV2}/kernel_${id}.c)
       endif()
       list(APPEND sources ${file})
-      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${flags}")
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${flags};${optimized}")
     endif()
   endforeach()
 

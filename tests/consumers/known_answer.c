@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef WITH_OPENSSL
+#include <sealane/backends.h>
+#endif
 #include <sealane/engine.h>
 #include <sealane/version.h>
 
@@ -23,7 +26,11 @@ int main(void)
     sealane_engine *engine;
     sealane_key *key;
     uint8_t out[32];
-    enum sealane_error error = sealane_engine_create(&engine, NULL);
+    struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
+#ifdef WITH_OPENSSL
+    options.backend = sealane_backend_openssl();
+#endif
+    enum sealane_error error = sealane_engine_create(&engine, &options);
     if (!error)
         error = sealane_key_create(engine, &key, key_bytes);
     if (error) {
