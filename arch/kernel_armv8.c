@@ -58,7 +58,7 @@ static inline uint8x16_t block(uint8x16_t v)
 #define OPAQUE(v) __asm__("" : "+w"(v))
 #define BLOCK(v) block(v)
 #define START(s, k0) (s)
-#define ROUND(s, k) vaesmcq_u8(vaeseq_u8(s, k((r)-1)))
+#define ROUND(s, k) vaesmcq_u8(vaeseq_u8(s, k))
 #define FIRST_KEY 0
 #define FINISH(s, k13, k14, d) veorq_u8(vaeseq_u8(s, k13), veorq_u8(d, k14))
 #define LOAD(p) vld1q_u8(p)
