@@ -36,18 +36,38 @@ static enum sealane_error try_open(const char *directory)
     return error;
 }
 
-/* Replaces the one occurrence of `from` in the vector's keystore, and opens the result. */
-static enum sealane_error try_edit(const char *from, const char *to)
+/* Replaces the first occurrence of `from` in the vector's keystore, and opens the result; *form: what reading without
+ * verifying says of it. */
+static enum sealane_error try_edit(enum sealane_error *form, const char *from, const char *to)
 {
     char text[TEXT_MAX];
+    sealane_keystore *keystore;
     const char *at = strstr(vector_keystore, from);
     assert_non_null(at);
     int len =
         snprintf(text, sizeof text, "%.*s%s%s", (int)(at - vector_keystore), vector_keystore, to, at + strlen(from));
     assert_true(len > 0 && (size_t)len < sizeof text);
     write_file("vector/keystore", text, (size_t)len, 0600);
+    *form = sealane_keystore_read(&keystore, "vector");
+    sealane_keystore_free(keystore);
     return try_open("vector");
 }
+
+/* Refused for its form alone: no key is needed to see it. */
+#define assert_form(from, to, name)                                                                                    \
+    do {                                                                                                               \
+        enum sealane_error form_;                                                                                      \
+        assert_error(try_edit(&form_, from, to), name);                                                                \
+        assert_error(form_, name);                                                                                     \
+    } while (0)
+
+/* Well-formed, and refused by a key or a MAC. */
+#define assert_proof(from, to, name)                                                                                   \
+    do {                                                                                                               \
+        enum sealane_error form_;                                                                                      \
+        assert_error(try_edit(&form_, from, to), name);                                                                \
+        assert_error(form_, OK);                                                                                       \
+    } while (0)
 
 static void create_and_open(void **state)
 {
@@ -177,46 +197,45 @@ static void every_flip_and_cut_is_refused(void **state)
     print_message("%zu flips and cuts\n", cases);
 }
 
-/* The file MAC does not stand in the way here: each of these fails before it, or is what it alone protects. */
 static void form(void **state)
 {
     (void)state;
     write_vector("vector");
-    assert_error(try_edit("\"version\": 1", "\"version\": 2"), UNSUPPORTED);
-    assert_error(try_edit("\"version\": 1", "\"version\": 1.0"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"version\": 1", "\"version\": 0"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"version\": 1", "\"version\": -1"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"version\": 1", "\"version\": \"1\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"version\": 1", "\"version\": 1, \"extra\": 1"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"version\": 1", "\"version\": 1, \"version\": 1"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"generation\": 7, ", ""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"generation\": 7", "\"generation\": 0"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"generation\": 7", "\"generation\": 9223372036854775808"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("ccddeeff\", \"gen", "ccddeeFF\", \"gen"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("[\"ctr\"]", "[\"ctr\", \"ctr\"]"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("[\"ctr\"]", "[\"none\"]"), UNSUPPORTED);
-    assert_error(try_edit("[\"ctr\"]", "[]"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"decrypt-only\"", "\"active\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"active\"", "\"decrypt-only\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"active\"", "\"lost\""), UNSUPPORTED);
-    assert_error(try_edit("\"purpose\": \"envelope\"", "\"purpose\": \"clickhouse\""), UNSUPPORTED);
-    assert_error(try_edit("\"key_len\": 32", "\"key_len\": 16"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"wrapped\": \"uibB", "\"wrapped\": \" uibB"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"wrapped\": \"uibB", "\"wrapped\": \"uibBAAAA"), KEY_REFUSED);
-    assert_error(try_edit("0NUA==", "0NUB=="), KEYSTORE_DAMAGED);
-    assert_error(try_edit("0NUA==", "0NUA"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"zone\": \"north\"", "\"zone\": \"south\""), KEY_REFUSED);
-    assert_error(try_edit("\"zone\": \"north\", ", ""), KEY_REFUSED);
-    assert_error(try_edit("\"zone\"", "\"sealane:zone\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"zone\"", "\"\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"sealane:purpose\": \"envelope\"", "\"sealane:purpose\": \"other\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"kek_version\": \"\"", "\"kek_version\": \"1\""), KEYSTORE_DAMAGED);
-    assert_error(try_edit("1700000000124", "1700000000125"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\"kms\": \"file:kek\"", "\"kms\": \"file:other\""), KEK_MISSING);
-    assert_error(try_edit("\"kms\": \"file:kek\"", "\"kms\": \"cloud:kek\""), KMS_SCHEME);
-    assert_error(try_edit("\nhmac-sha256:", " hmac-sha256:"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("\nhmac-sha256:", "\n\nhmac-sha256:"), KEYSTORE_DAMAGED);
-    assert_error(try_edit("{\"format\"", "{ \"format\""), KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": 2", UNSUPPORTED);
+    assert_form("\"version\": 1", "\"version\": 1.0", KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": 0", KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": -1", KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": \"1\"", KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": 1, \"extra\": 1", KEYSTORE_DAMAGED);
+    assert_form("\"version\": 1", "\"version\": 1, \"version\": 1", KEYSTORE_DAMAGED);
+    assert_form("\"generation\": 7, ", "", KEYSTORE_DAMAGED);
+    assert_form("\"generation\": 7", "\"generation\": 0", KEYSTORE_DAMAGED);
+    assert_form("\"generation\": 7", "\"generation\": 9223372036854775808", KEYSTORE_DAMAGED);
+    assert_form("ccddeeff\", \"gen", "ccddeeFF\", \"gen", KEYSTORE_DAMAGED);
+    assert_form("[\"ctr\"]", "[\"ctr\", \"ctr\"]", KEYSTORE_DAMAGED);
+    assert_form("[\"ctr\"]", "[\"none\"]", UNSUPPORTED);
+    assert_proof("[\"ctr\"]", "[]", KEYSTORE_DAMAGED);
+    assert_form("\"decrypt-only\"", "\"active\"", KEYSTORE_DAMAGED);
+    assert_form("\"active\"", "\"decrypt-only\"", KEYSTORE_DAMAGED);
+    assert_form("\"active\"", "\"lost\"", UNSUPPORTED);
+    assert_form("\"purpose\": \"envelope\"", "\"purpose\": \"clickhouse\"", UNSUPPORTED);
+    assert_form("\"key_len\": 32", "\"key_len\": 16", KEYSTORE_DAMAGED);
+    assert_form("\"wrapped\": \"uibB", "\"wrapped\": \" uibB", KEYSTORE_DAMAGED);
+    assert_proof("\"wrapped\": \"uibB", "\"wrapped\": \"uibBAAAA", KEY_REFUSED);
+    assert_form("0NUA==", "0NUB==", KEYSTORE_DAMAGED);
+    assert_form("0NUA==", "0NUA", KEYSTORE_DAMAGED);
+    assert_proof("\"zone\": \"north\"", "\"zone\": \"south\"", KEY_REFUSED);
+    assert_proof("\"zone\": \"north\", ", "", KEY_REFUSED);
+    assert_form("\"zone\"", "\"sealane:zone\"", KEYSTORE_DAMAGED);
+    assert_form("\"zone\"", "\"\"", KEYSTORE_DAMAGED);
+    assert_form("\"sealane:purpose\": \"envelope\"", "\"sealane:purpose\": \"other\"", KEYSTORE_DAMAGED);
+    assert_proof("\"kek_version\": \"\"", "\"kek_version\": \"1\"", KEYSTORE_DAMAGED);
+    assert_proof("1700000000124", "1700000000125", KEYSTORE_DAMAGED);
+    assert_proof("\"kms\": \"file:kek\"", "\"kms\": \"file:other\"", KEK_MISSING);
+    assert_proof("\"kms\": \"file:kek\"", "\"kms\": \"cloud:kek\"", KMS_SCHEME);
+    assert_form("\nhmac-sha256:", " hmac-sha256:", KEYSTORE_DAMAGED);
+    assert_proof("\nhmac-sha256:", "\n\nhmac-sha256:", KEYSTORE_DAMAGED);
+    assert_proof("{\"format\"", "{ \"format\"", KEYSTORE_DAMAGED);
     char *large = calloc(1, SL_KEYSTORE_SIZE_MAX + 1);
     assert_non_null(large);
     memset(large, ' ', SL_KEYSTORE_SIZE_MAX + 1);
@@ -224,7 +243,37 @@ static void form(void **state)
     free(large);
     assert_error(try_open("vector"), KEYSTORE_DAMAGED);
     /* And the vector itself still opens: none of the above failed for another reason. */
-    assert_error(try_edit("\"version\": 1", "\"version\": 1"), OK);
+    assert_proof("\"version\": 1", "\"version\": 1", OK);
+}
+
+/* A file MAC over a record that is not what its own key vouches for: who holds one data key cannot change another's
+ * record. */
+static void record_mac(void **state)
+{
+    (void)state;
+    write_vector("vector");
+    for (int change = 0; change < 4; change++) {
+        char *text;
+        size_t len;
+        sealane_keystore *keystore;
+        write_file("vector/keystore", vector_keystore, sizeof vector_keystore - 1, 0600);
+        assert_error(sealane_keystore_open(&keystore, "vector", NULL), OK);
+        struct sl_record *record = &keystore->records[0];
+        if (change == 1)
+            record->created_ms++;
+        else if (change == 2)
+            record->wraps[0].kek_version = "2";
+        else if (change == 3)
+            record->mac[31] ^= 1;
+        assert_error(sl_keystore_serialize(&text, &len, keystore), OK);
+        sealane_keystore_free(keystore);
+        write_file("vector/keystore", text, len, 0600);
+        free(text);
+        if (change == 0)
+            assert_error(try_open("vector"), OK);
+        else
+            assert_error(try_open("vector"), KEYSTORE_DAMAGED);
+    }
 }
 
 /* Cuts [from, to) out of `text` and returns it. */
@@ -538,6 +587,7 @@ int main(void)
         CASE(another_programs_keystore),
         CASE(every_flip_and_cut_is_refused),
         CASE(form),
+        CASE(record_mac),
         CASE(swapped),
         CASE(wrong_or_missing_kek),
         CASE(trust),
