@@ -36,9 +36,10 @@ def equal(actual, expected, what):
 
 
 def is_sanitized():
-    """AddressSanitizer makes mlock do nothing and traces the program itself."""
+    """Sanitizers make mlock do nothing, and AddressSanitizer traces the program itself."""
     with open(program, "rb") as file:
-        return b"__asan_init" in file.read()
+        content = file.read()
+    return b"__asan_init" in content or b"__tsan_init" in content
 
 
 def preparation(limits, default_signals, closed):

@@ -26,7 +26,7 @@ def sixty_four_kib_of_lockable_memory_suffice():
 @case
 def no_lockable_memory_is_an_error_or_a_warning():
     if harness.is_sanitized():
-        raise Skipped("AddressSanitizer makes mlock do nothing")
+        raise Skipped("sanitizers make mlock do nothing")
     with Place() as p:
         sealed = p.seal()
         lines = [
