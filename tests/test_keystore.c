@@ -403,6 +403,9 @@ static void pin(void **state)
     assert_int_equal(unlink("vector/kek"), 0);
     assert_error(open_pinned("vector", "file:other"), KMS_MISMATCH);
     assert_error(open_pinned("vector", "file:vector/kek"), KEK_MISSING);
+    /* Also when only a later record names another key: the first one's service is not asked either. */
+    assert_proof("\"kms\": \"file:kek\"", "\"kms\": \"file:other\"", KEK_MISSING);
+    assert_error(open_pinned("vector", "file:vector/other"), KMS_MISMATCH);
 }
 
 static void create_with_service_and_context(void **state)
