@@ -30,6 +30,7 @@
 static sealane_engine *engine;
 static sealane_keystore *keystore;
 static sealane_keystore *other_keystore;
+static sealane_keystore *unverified_keystore; /* the first, read without its key service */
 
 static inline int remove_tree(const char *path)
 {
@@ -38,25 +39,25 @@ static inline int remove_tree(const char *path)
     return system(command);
 }
 
-static inline sealane_keystore *new_keystore(void)
+static inline void new_keystore(sealane_keystore **opened, sealane_keystore **read)
 {
     char parent[] = "/tmp/sealane-test-XXXXXX";
     char directory[64];
-    sealane_keystore *made;
     assert_non_null(mkdtemp(parent));
     snprintf(directory, sizeof directory, "%s/store", parent);
     assert_int_equal(sealane_keystore_create(directory, NULL), SEALANE_OK);
-    assert_int_equal(sealane_keystore_open(&made, directory, NULL), SEALANE_OK);
+    assert_int_equal(sealane_keystore_open(opened, directory, NULL), SEALANE_OK);
+    if (read != NULL)
+        assert_int_equal(sealane_keystore_read(read, directory), SEALANE_OK);
     assert_int_equal(remove_tree(parent), 0);
-    return made;
 }
 
 static inline int open_all(void **state)
 {
     (void)state;
     assert_int_equal(sealane_engine_create(&engine, NULL), SEALANE_OK);
-    keystore = new_keystore();
-    other_keystore = new_keystore();
+    new_keystore(&keystore, &unverified_keystore);
+    new_keystore(&other_keystore, NULL);
     return 0;
 }
 
@@ -65,6 +66,7 @@ static inline int close_all(void **state)
     (void)state;
     sealane_keystore_free(keystore);
     sealane_keystore_free(other_keystore);
+    sealane_keystore_free(unverified_keystore);
     sealane_engine_free(engine);
     return 0;
 }

@@ -228,6 +228,8 @@ static void test_arguments(void **state)
     assert_int_equal(do_unseal(null, null, &unseal), SEALANE_E_ARGUMENT);
     assert_int_equal(sealane_seal(NULL, engine, null, null, NULL), SEALANE_E_ARGUMENT);
     assert_int_equal(sealane_unseal(keystore, NULL, null, null, NULL), SEALANE_E_ARGUMENT);
+    assert_int_equal(sealane_seal(unverified_keystore, engine, null, null, NULL), SEALANE_E_ARGUMENT);
+    assert_int_equal(sealane_unseal(unverified_keystore, engine, null, null, NULL), SEALANE_E_ARGUMENT);
     assert_int_equal(do_seal(-1, null, NULL), SEALANE_E_IO);
     assert_int_equal(do_unseal(-1, null, NULL), SEALANE_E_IO);
     assert_int_equal(do_seal(null, -1, NULL), SEALANE_E_IO);
