@@ -31,8 +31,7 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
         return exit_code;
 
     struct sl_cli_transfer t;
-    bool force = sl_cli_given(a, SL_CLI_FORCE);
-    exit_code = sl_cli_transfer_begin(&t, a->word[0], a->word[1], true, force);
+    exit_code = sl_cli_transfer_begin(&t, a, true);
     if (exit_code != 0)
         return exit_code;
     struct sl_cli_session session;
@@ -46,7 +45,7 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
                             "you want this",
                             NULL);
             struct sealane_seal_options options = SEALANE_SEAL_OPTIONS_INIT;
-            options.reseal = force;
+            options.reseal = t.force;
             options.progress = sl_cli_progress;
             sl_cli_progress_begin(true);
             enum sealane_error error =
@@ -78,7 +77,7 @@ int sl_cli_run_unseal(const struct sl_cli_arguments *a)
         return exit_code;
 
     struct sl_cli_transfer t;
-    exit_code = sl_cli_transfer_begin(&t, a->word[0], a->word[1], false, sl_cli_given(a, SL_CLI_FORCE));
+    exit_code = sl_cli_transfer_begin(&t, a, false);
     if (exit_code != 0)
         return exit_code;
     struct sl_cli_session session;

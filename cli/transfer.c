@@ -55,16 +55,37 @@ static enum sealane_error check_output(const struct sl_cli_transfer *t)
     return S_ISREG(out.st_mode) && !t->force ? SEALANE_E_EXISTS : SEALANE_OK;
 }
 
-int sl_cli_transfer_begin(struct sl_cli_transfer *t, const char *in_path, const char *out_path, bool ciphertext,
-                          bool force)
+/* Whether OUT, all links followed, lies in the directory `keystore`. */
+static bool is_in_keystore(const char *out_path, const char *keystore)
 {
+    char *path = realpath(out_path, NULL);
+    if (!path)
+        path = strdup(out_path);
+    if (!path)
+        return false;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        slash[1] = '\0';
+    struct stat parent, store;
+    bool same = stat(slash ? path : ".", &parent) == 0 && stat(keystore, &store) == 0 &&
+                parent.st_dev == store.st_dev && parent.st_ino == store.st_ino;
+    free(path);
+    return same;
+}
+
+int sl_cli_transfer_begin(struct sl_cli_transfer *t, const struct sl_cli_arguments *a, bool ciphertext)
+{
+    const char *in_path = a->word[0];
+    const char *out_path = a->word[1];
+    if (!is_standard(out_path) && is_in_keystore(out_path, a->value[SL_CLI_KEYSTORE]))
+        return sl_cli_usage_error(a->command, "OUT must not lie in the keystore: %s", out_path);
     *t = (struct sl_cli_transfer){
         .in_path = in_path,
         .out_path = out_path,
         .in_name = is_standard(in_path) ? "standard input" : in_path,
         .out_name = is_standard(out_path) ? "standard output" : out_path,
         .ciphertext = ciphertext,
-        .force = force,
+        .force = sl_cli_given(a, SL_CLI_FORCE),
         .in_fd = -1,
     };
     enum sealane_error error = open_input(t);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "cli/parse.h"
 #include "sealane/error.h"
 #include "sealane/output.h"
 
@@ -20,10 +21,9 @@ struct sl_cli_transfer {
     sealane_output *output; /* NULL for standard output */
 };
 
-/* Opens IN and checks, without touching it, that OUT may be written.  Returns 0 or the exit code of what it reported;
- * then nothing is to be closed. */
-int sl_cli_transfer_begin(struct sl_cli_transfer *transfer, const char *in_path, const char *out_path, bool ciphertext,
-                          bool force);
+/* Opens IN and checks, without touching it, that OUT may be written: never into the keystore's own directory, where a
+ * slip would cost all data.  Returns 0 or the exit code of what it reported; then nothing is to be closed. */
+int sl_cli_transfer_begin(struct sl_cli_transfer *transfer, const struct sl_cli_arguments *arguments, bool ciphertext);
 
 /* Opens OUT.  Same returns; sl_cli_transfer_close is still to be called. */
 int sl_cli_transfer_open_output(struct sl_cli_transfer *transfer);

@@ -52,6 +52,20 @@ def a_failure_with_force_keeps_the_old_output():
 
 
 @case
+def the_keystore_is_no_place_for_output():
+    with Place() as p:
+        sealed = p.seal()
+        os.symlink("K", p / "LINK")
+        os.symlink("K/kek", p / "LINK TO KEK")
+        for force in ([], ["--force"]):
+            for out in ("K/kek", "K/keystore", "K/new", "K/../K/./new", "LINK/new", "LINK TO KEK"):
+                fails(2, "ARGUMENT", "unseal", "-k", p.keystore, *force, sealed, p / out, directory=p.path)
+                fails(2, "ARGUMENT", "seal", "-k", p.keystore, *force, p.source, p / out, directory=p.path)
+        fails(2, "ARGUMENT", "seal", "-k", ".", "--force", "../IN", "kek", directory=p.path, cwd=p.keystore)
+        works("keystore", "verify", p.keystore)
+
+
+@case
 def one_file_as_input_and_output_is_refused():
     with Place() as p:
         sealed = p.seal()
