@@ -23,8 +23,8 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_create(sealane_outpu
 SEALANE_API int sealane_output_fd(const sealane_output *output);
 
 /* fsync, rename to the final name (or link, which refuses a name that has appeared meanwhile: EXISTS), fsync of the
- * directory.  After an error nothing new is under the name, unless a file was replaced and
- * only the last step, the directory's fsync, failed.  The handle is still to be freed. */
+ * directory.  After an error nothing new is under the name, unless a file was replaced and only the last
+ * step, the directory's fsync, failed.  The handle is still to be freed. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_output_commit(sealane_output *output);
 
 /* Frees; without a successful commit the temporary is removed.  NULL is fine. */
