@@ -20,36 +20,42 @@ bool test_traces_can_be_sought(void)
     return true;
 }
 
-struct test_traces test_traces_of(const struct sl_kernel *kernel, const uint8_t key[32])
+static bool is_there(const struct test_traces *traces, uint64_t masked_a, uint64_t masked_b)
+{
+    for (size_t i = 0; i < traces->count; i++) {
+        if (traces->masked[i][0] == masked_a && traces->masked[i][1] == masked_b)
+            return true;
+    }
+    return false;
+}
+
+void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel, const uint8_t key[32])
 {
     static _Alignas(SL_SCHEDULE_ALIGN) uint64_t schedule[SL_SCHEDULE_MAX / 8];
-    struct test_traces t = {0};
     uint64_t words[4];
     kernel->expand(schedule, key);
     memcpy(words, key, sizeof words);
     for (size_t i = 0; i + 1 < kernel->schedule_len / 8; i += 2) {
-        bool is_key = (schedule[i] == words[0] && schedule[i + 1] == words[1]) ||
-                      (schedule[i] == words[2] && schedule[i + 1] == words[3]);
-        if (is_key || schedule[i] == 0 || schedule[i] == UINT64_MAX || schedule[i] == schedule[i + 1])
+        uint64_t a = schedule[i], b = schedule[i + 1];
+        bool is_key = (a == words[0] && b == words[1]) || (a == words[2] && b == words[3]);
+        if (is_key || a == 0 || a == UINT64_MAX || a == b || is_there(traces, a ^ mask, b ^ mask))
             continue;
-        t.masked[t.count][0] = schedule[i] ^ mask;
-        t.masked[t.count++][1] = schedule[i + 1] ^ mask;
+        if (traces->count == sizeof traces->masked / sizeof traces->masked[0]) {
+            fprintf(stderr, "more kinds of schedule than this search has room for\n");
+            exit(2);
+        }
+        traces->masked[traces->count][0] = a ^ mask;
+        traces->masked[traces->count++][1] = b ^ mask;
     }
     sl_wipe(schedule, sizeof schedule);
     sl_wipe(words, sizeof words);
-    return t;
 }
 
 static size_t count_in(const struct test_traces *traces, const volatile uint64_t *from, const volatile uint64_t *to)
 {
     size_t found = 0;
-    for (const volatile uint64_t *p = from; p + 1 < to; p++) {
-        uint64_t a = p[0] ^ mask;
-        for (size_t i = 0; i < traces->count; i++) {
-            if (a == traces->masked[i][0] && (p[1] ^ mask) == traces->masked[i][1])
-                found++;
-        }
-    }
+    for (const volatile uint64_t *p = from; p + 1 < to; p++)
+        found += is_there(traces, p[0] ^ mask, p[1] ^ mask);
     return found;
 }
 

@@ -11,15 +11,16 @@
 /* 16-byte pieces of the schedule, kept masked so that the search does not find its own copy. */
 struct test_traces {
     size_t count;
-    uint64_t masked[SL_SCHEDULE_MAX / 16][2];
+    uint64_t masked[4 * SL_SCHEDULE_MAX / 16][2];
 };
 
 /* False, with a message, where memory cannot be searched (a sanitizer's shadow is too large, an emulator's maps
  * differ). */
 bool test_traces_can_be_sought(void);
 
-/* The pieces of kernel's schedule for this key, without those that are the key itself or all one byte. */
-struct test_traces test_traces_of(const struct sl_kernel *kernel, const uint8_t key[32]);
+/* Adds the pieces of kernel's schedule for this key, without those that are the key itself, repeat within themselves or
+ * are there already.  Kernels differ in layout, and one may pass through another's: so search for several. */
+void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel, const uint8_t key[32]);
 
 /* In how many places some piece lies. */
 size_t test_traces_count(const struct test_traces *traces);
