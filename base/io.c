@@ -3,6 +3,8 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -17,12 +19,24 @@ static size_t at_most(size_t len)
     return len < TRANSFER_MAX ? len : TRANSFER_MAX;
 }
 
+/* After a call that failed: true if it is to be tried again.  A descriptor that somebody made non-blocking (standard
+ * input and output are shared with whoever started us) is waited for. */
+static bool again(int fd, short events)
+{
+    if (errno == EINTR)
+        return true;
+    if (errno != EAGAIN)
+        return false;
+    struct pollfd wait = {.fd = fd, .events = events};
+    return poll(&wait, 1, -1) > 0 || errno == EINTR;
+}
+
 enum sealane_error sl_write_all(int fd, const void *data, size_t len)
 {
     const uint8_t *at = data;
     while (len > 0) {
         ssize_t n = write(fd, at, at_most(len));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && again(fd, POLLOUT))
             continue;
         if (n < 0)
             return sl_errno_error(errno);
@@ -41,7 +55,7 @@ enum sealane_error sl_read_full(int fd, void *data, size_t len, size_t *got)
     *got = 0;
     while (*got < len) {
         ssize_t n = read(fd, at + *got, at_most(len - *got));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && again(fd, POLLIN))
             continue;
         if (n < 0)
             return sl_errno_error(errno);

@@ -1,4 +1,5 @@
-/* Whole reads and writes: short transfers and EINTR are handled here and nowhere else. */
+/* Whole reads and writes: short transfers, EINTR and non-blocking descriptors are handled here and
+ * nowhere else. */
 #ifndef SEALANE_BASE_IO_H
 #define SEALANE_BASE_IO_H
 

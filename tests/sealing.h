@@ -27,6 +27,7 @@
 #include "tests/support/child.h"
 #include "tests/support/environment.h"
 
+static int pipe_flags = O_CLOEXEC;
 static sealane_engine *engine;
 static sealane_keystore *keystore;
 static sealane_keystore *other_keystore;
@@ -153,10 +154,12 @@ static inline void *drain_main(void *argument)
     drain->bytes = malloc(capacity);
     drain->len = 0;
     for (size_t i = 0;; i++) {
-        ssize_t n = read(drain->fd, drain->bytes + drain->len, piece_len(i));
-        if (n <= 0)
+        size_t want = piece_len(i);
+        size_t n;
+        enum sealane_error error = sl_read_full(drain->fd, drain->bytes + drain->len, want, &n);
+        drain->len += n;
+        if (error != SEALANE_OK || n < want)
             break;
-        drain->len += (size_t)n;
         if (capacity - drain->len < 100000)
             drain->bytes = realloc(drain->bytes, capacity *= 2);
     }
@@ -185,8 +188,8 @@ static inline enum sealane_error through_pipes(transfer *run, const void *option
     uint8_t *copy = malloc(in_len + 1);
     assert_non_null(copy);
     memcpy(copy, in, in_len);
-    assert_int_equal(pipe2(source, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(sink, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(source, pipe_flags), 0);
+    assert_int_equal(pipe2(sink, pipe_flags), 0);
     struct feed feed = {.fd = source[1], .bytes = copy, .len = in_len};
     struct feed drain = {.fd = sink[0]};
     assert_int_equal(pthread_create(&feed.thread, NULL, feed_main, &feed), 0);

@@ -59,6 +59,27 @@ static void test_round_trips(void **state)
     printf("%zu round trips\n", cases);
 }
 
+/* Standard input and output are shared with other programs, and any of them may have made them non-blocking. */
+static void test_nonblocking(void **state)
+{
+    (void)state;
+    const size_t len = 2 * SL_RING_LEN + 5;
+    uint8_t *plain = random_bytes(len);
+    uint8_t *sealed;
+    uint8_t *back;
+    size_t sealed_len;
+    size_t back_len;
+    pipe_flags |= O_NONBLOCK;
+    assert_int_equal(through_pipes(do_seal, NULL, plain, len, &sealed, &sealed_len), SEALANE_OK);
+    assert_int_equal(through_pipes(do_unseal, NULL, sealed, sealed_len, &back, &back_len), SEALANE_OK);
+    pipe_flags &= ~O_NONBLOCK;
+    assert_int_equal(back_len, len);
+    assert_memory_equal(back, plain, len);
+    free(back);
+    free(sealed);
+    free(plain);
+}
+
 static void check_range(const uint8_t *sealed, size_t sealed_len, const uint8_t *plain, size_t len, uint64_t offset,
                         uint64_t count)
 {
@@ -298,9 +319,9 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* the feeding threads; children have the default action again */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),   cmocka_unit_test(test_ranges),   cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_ciphertext),    cmocka_unit_test(test_progress), cmocka_unit_test(test_failing_outputs),
-        cmocka_unit_test(test_failing_input),
+        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_nonblocking),   cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_positions),       cmocka_unit_test(test_ciphertext),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_failing_outputs), cmocka_unit_test(test_failing_input),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
