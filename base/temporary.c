@@ -28,14 +28,15 @@ enum {
     WAIT_MS_MAX = 500, /* for an open(2) or rename(2) that another thread is in the middle of */
 };
 
-/* BUSY: its thread is about to create or rename it, and it may or may not be there. */
-enum state { FREE, CLAIMED, BUSY, ARMED };
+/* BUSY: its thread is about to create or rename it, and it may or may not be there.  TAKEN: abandon_all has it, and the
+ * slot is never used again. */
+enum state { FREE, CLAIMED, BUSY, ARMED, TAKEN };
 
 /* Slots are reused and never freed, so that a handler may walk the list at any instant. */
 struct sl_temporary {
     struct sl_temporary *next;
     _Atomic int state;
-    pid_t pid;
+    _Atomic pid_t pid;
     _Atomic pid_t thread; /* that made it busy */
     int directory_fd;
     bool is_directory;
@@ -72,9 +73,17 @@ static struct sl_temporary *claim(void)
  * one of the two sees the other. */
 static bool enter(struct sl_temporary *t)
 {
+    int state = atomic_load(&t->state);
     atomic_store(&t->thread, this_thread());
-    atomic_store(&t->state, BUSY);
+    if (state == TAKEN || !atomic_compare_exchange_strong(&t->state, &state, BUSY))
+        return false;
     return !atomic_load(&abandoned);
+}
+
+static void leave(struct sl_temporary *t, enum state next)
+{
+    int expected = BUSY;
+    atomic_compare_exchange_strong(&t->state, &expected, (int)next);
 }
 
 static void set_place(struct sl_temporary *t, int directory_fd, bool is_directory)
@@ -111,7 +120,7 @@ static enum sealane_error make(struct sl_temporary *t, int *fd, bool *taken)
 {
     *taken = false;
     if (!enter(t)) {
-        atomic_store(&t->state, FREE);
+        leave(t, FREE);
         return SEALANE_E_IO;
     }
     int result;
@@ -124,7 +133,7 @@ static enum sealane_error make(struct sl_temporary *t, int *fd, bool *taken)
         }
     } while (result < 0 && errno == EINTR);
     int number = errno;
-    atomic_store(&t->state, result < 0 ? FREE : ARMED);
+    leave(t, result < 0 ? FREE : ARMED);
     *taken = result < 0 && number == EEXIST;
     return result < 0 ? sl_errno_error(number) : SEALANE_OK;
 }
@@ -220,7 +229,7 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
         error = rename_to_new(directory_fd, t->path, name);
     else if (renameat(directory_fd, t->path, directory_fd, name) != 0)
         error = sl_errno_error(errno);
-    atomic_store(&t->state, ARMED);
+    leave(t, ARMED);
     if (error)
         return error;
     error = sl_sync_if_possible(directory_fd);
@@ -243,7 +252,7 @@ enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporar
     else if (renameat(t->directory_fd, t->path, t->directory_fd, name) != 0)
         /* A file, or a mount point, of that name. */
         error = errno == ENOTDIR || errno == EBUSY ? SEALANE_E_EXISTS : sl_errno_error(errno);
-    atomic_store(&t->state, ARMED);
+    leave(t, ARMED);
     if (error)
         return error;
     error = sl_sync_if_possible(t->directory_fd);
@@ -268,8 +277,9 @@ void sl_temporary_remove(struct sl_temporary *temporary)
 
 void sl_temporary_forget(struct sl_temporary *temporary)
 {
+    int expected = ARMED;
     if (temporary)
-        atomic_store(&temporary->state, FREE);
+        atomic_compare_exchange_strong(&temporary->state, &expected, FREE);
 }
 
 /* Until no other thread is in the middle of creating or renaming.  This thread may be: the handler interrupted it, and
@@ -280,6 +290,17 @@ static void wait_for_others(struct sl_temporary *t)
     pid_t self = this_thread();
     for (int ms = 0; ms < WAIT_MS_MAX && atomic_load(&t->state) == BUSY && atomic_load(&t->thread) != self; ms++)
         nanosleep(&pause, NULL);
+}
+
+/* From here on nobody else writes to the slot. */
+static bool take(struct sl_temporary *t)
+{
+    int state = atomic_load(&t->state);
+    while (state == BUSY || state == ARMED) {
+        if (atomic_compare_exchange_weak(&t->state, &state, TAKEN))
+            return true;
+    }
+    return state == TAKEN;
 }
 
 /* Three walks, as contents go before their directory, and neither while a rename of it is under way. */
@@ -294,8 +315,7 @@ void sl_temporary_abandon_all(void)
     }
     for (int directories = 0; directories <= 1; directories++) {
         for (struct sl_temporary *t = atomic_load(&slots); t; t = t->next) {
-            int state = atomic_load(&t->state);
-            if ((state == BUSY || state == ARMED) && t->pid == self && t->is_directory == (bool)directories)
+            if (take(t) && t->pid == self && t->is_directory == (bool)directories)
                 unlinkat(t->directory_fd, t->path, directories ? AT_REMOVEDIR : 0);
         }
     }
