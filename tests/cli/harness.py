@@ -42,6 +42,21 @@ def is_sanitized():
     return b"__asan_init" in content or b"__tsan_init" in content
 
 
+def is_emulated():
+    return os.path.basename(program) == "sealane-emulated"
+
+
+def without_emulator(said):
+    """Standard error without what qemu-user says about a program that dies by a signal."""
+    return b"".join(line for line in said.splitlines(True) if not line.startswith(b"qemu: uncaught target signal"))
+
+
+def is_emulated():
+    """A script that starts an emulator stands for the program."""
+    with open(program, "rb") as file:
+        return file.read(4) != b"\x7fELF"
+
+
 def preparation(limits, default_signals, closed):
     def prepare():
         for what, value in limits.items():
