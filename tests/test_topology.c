@@ -23,10 +23,13 @@ static unsigned affinity_count(void)
 }
 
 /* The first line of a sysfs file, "" if there is none. */
-static void read_line(char *line, int size, const char *format, unsigned a, unsigned b, const char *name)
+__attribute__((format(printf, 3, 4))) static void read_line(char *line, int size, const char *format, ...)
 {
     char path[256];
-    snprintf(path, sizeof path, format, a, b, name);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(path, sizeof path, format, arguments);
+    va_end(arguments);
     line[0] = '\0';
     FILE *file = fopen(path, "re");
     if (!file)
@@ -107,6 +110,10 @@ static void a_narrower_mask_is_respected(void **state)
         print_message("skipped: this process may use one processor only, so the mask cannot be narrowed\n");
         skip();
     }
+#ifdef __SANITIZE_THREAD__
+    print_message("skipped: the thread sanitizer's own thread keeps the wider mask\n");
+    skip();
+#endif
     assert_int_equal(in_child(look_from_one_processor), 0);
 }
 
@@ -143,7 +150,7 @@ static void nodes_are_those_of_sysfs(void **state)
 {
     (void)state;
     char line[256];
-    read_line(line, sizeof line, "/sys/devices/system/node/%3$s", 0, 0, "online");
+    read_line(line, sizeof line, "/sys/devices/system/node/online");
     if (!*line) {
         print_message("skipped: this system has no /sys/devices/system/node/online\n");
         skip();
@@ -166,7 +173,7 @@ static void nodes_are_those_of_sysfs(void **state)
         struct sealane_topology_node node;
         assert_int_equal(sealane_topology_node(t, i, &node), SEALANE_OK);
         unsigned long kib = 0;
-        read_line(line, sizeof line, "/sys/devices/system/node/node%1$u/%3$s", node.os_index, 0, "meminfo");
+        read_line(line, sizeof line, "/sys/devices/system/node/node%u/meminfo", node.os_index);
         assert_int_equal(sscanf(line, "Node %*u MemTotal: %lu kB", &kib), 1);
         assert_true(node.memory / 1024 == kib);
     }
@@ -186,11 +193,12 @@ static void caches_are_those_of_sysfs(void **state)
     unsigned looked_at = 0;
     for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         for (unsigned index = 0; CPU_ISSET(cpu, &set) && index < 8; index++) {
-            static const char format[] = "/sys/devices/system/cpu/cpu%u/cache/index%u/%s";
+#define CACHE "/sys/devices/system/cpu/cpu%u/cache/index%u/"
             char level[32], type[32], size[32];
-            read_line(level, sizeof level, format, cpu, index, "level");
-            read_line(type, sizeof type, format, cpu, index, "type");
-            read_line(size, sizeof size, format, cpu, index, "size");
+            read_line(level, sizeof level, CACHE "level", cpu, index);
+            read_line(type, sizeof type, CACHE "type", cpu, index);
+            read_line(size, sizeof size, CACHE "size", cpu, index);
+#undef CACHE
             if (!*level || !*size)
                 continue;
             unsigned matches = 0;
