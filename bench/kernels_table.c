@@ -9,6 +9,7 @@
 enum { COLUMNS_MAX = 32, ROWS_MAX = 64 };
 
 static const double DISPATCH_TOLERANCE = 0.03;
+static const double BUSY_SPREAD = 0.05; /* an idle machine shows 1 to 2 % */
 
 struct table {
     const char *rows[ROWS_MAX]; /* implementations */
@@ -143,6 +144,24 @@ static int has_column_of(const struct table *table, cell_value *value)
     return 0;
 }
 
+/* Wall clock is what users feel, but under load it tells of the neighbours. */
+static void warn_of_load(const struct bench_result *results, size_t count, FILE *out)
+{
+    double *spreads = calloc(count + 1, sizeof(*spreads));
+    if (!spreads)
+        return;
+    for (size_t i = 0; i < count; i++)
+        spreads[i] = results[i].spread;
+    double typical = bench_median(spreads, count);
+    if (typical > BUSY_SPREAD)
+        fprintf(out,
+                "\nThe machine was busy: times spread by %.0f %%.  Of these figures only core cycles per byte and the "
+                "percent of the "
+                "\nAES limit are to be relied on; repeat the run when it is idle.\n",
+                100 * typical);
+    free(spreads);
+}
+
 /* ---- Dispatch ---- */
 
 /* How many times longer `a` takes than `b`, judged round by round. */
@@ -216,6 +235,7 @@ enum bench_status kernels_report(const struct bench_options *options, const stru
     if (has_column_of(table, times_ipsec_mb))
         print_block(table, out, "Times the faster of ipsec-mb's interfaces, medians", times_ipsec_mb, 3);
     print_block(table, out, "Spread in percent: median deviation from the median", spread_percent, 1);
+    warn_of_load(results, count, out);
     enum bench_status status = check_dispatch(table, options);
     free(table);
     return status;
