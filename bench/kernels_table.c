@@ -156,7 +156,7 @@ static void warn_of_load(const struct bench_result *results, size_t count, FILE 
     if (typical > BUSY_SPREAD)
         fprintf(out,
                 "\nThe machine was busy: times spread by %.0f %%.  Of these figures only core cycles per byte and the "
-                "percent of the "
+                "percent of the"
                 "\nAES limit are to be relied on; repeat the run when it is idle.\n",
                 100 * typical);
     free(spreads);
