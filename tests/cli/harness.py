@@ -43,15 +43,6 @@ def is_sanitized():
 
 
 def is_emulated():
-    return os.path.basename(program) == "sealane-emulated"
-
-
-def without_emulator(said):
-    """Standard error without what qemu-user says about a program that dies by a signal."""
-    return b"".join(line for line in said.splitlines(True) if not line.startswith(b"qemu: uncaught target signal"))
-
-
-def is_emulated():
     """A script that starts an emulator stands for the program."""
     with open(program, "rb") as file:
         return file.read(4) != b"\x7fELF"
