@@ -13,28 +13,28 @@
 #define SL_BE(bits, v) (v)
 #endif
 
-#define SL_DEFINE_ENDIAN(bits)                                          \
-    static inline uint##bits##_t sl_load_le##bits(const void *p)        \
-    {                                                                   \
-        uint##bits##_t v;                                               \
-        memcpy(&v, p, sizeof v);                                        \
-        return SL_LE(bits, v);                                          \
-    }                                                                   \
-    static inline uint##bits##_t sl_load_be##bits(const void *p)        \
-    {                                                                   \
-        uint##bits##_t v;                                               \
-        memcpy(&v, p, sizeof v);                                        \
-        return SL_BE(bits, v);                                          \
-    }                                                                   \
-    static inline void sl_store_le##bits(void *p, uint##bits##_t v)     \
-    {                                                                   \
-        v = SL_LE(bits, v);                                             \
-        memcpy(p, &v, sizeof v);                                        \
-    }                                                                   \
-    static inline void sl_store_be##bits(void *p, uint##bits##_t v)     \
-    {                                                                   \
-        v = SL_BE(bits, v);                                             \
-        memcpy(p, &v, sizeof v);                                        \
+#define SL_DEFINE_ENDIAN(bits)                                                                                         \
+    static inline uint##bits##_t sl_load_le##bits(const void *p)                                                       \
+    {                                                                                                                  \
+        uint##bits##_t v;                                                                                              \
+        memcpy(&v, p, sizeof v);                                                                                       \
+        return SL_LE(bits, v);                                                                                         \
+    }                                                                                                                  \
+    static inline uint##bits##_t sl_load_be##bits(const void *p)                                                       \
+    {                                                                                                                  \
+        uint##bits##_t v;                                                                                              \
+        memcpy(&v, p, sizeof v);                                                                                       \
+        return SL_BE(bits, v);                                                                                         \
+    }                                                                                                                  \
+    static inline void sl_store_le##bits(void *p, uint##bits##_t v)                                                    \
+    {                                                                                                                  \
+        v = SL_LE(bits, v);                                                                                            \
+        memcpy(p, &v, sizeof v);                                                                                       \
+    }                                                                                                                  \
+    static inline void sl_store_be##bits(void *p, uint##bits##_t v)                                                    \
+    {                                                                                                                  \
+        v = SL_BE(bits, v);                                                                                            \
+        memcpy(p, &v, sizeof v);                                                                                       \
     }
 
 SL_DEFINE_ENDIAN(16)

@@ -38,8 +38,8 @@ struct sealane_seal_options {
  * which takes no signals, writes while this one reads and encrypts: a closed pipe or a size limit is an error here,
  * never a signal.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors:
  * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
- * not verified), IO, NO_SPACE, FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close or
- * truncate.  Different calls on different threads are independent. */
+ * not verified), IO, NO_SPACE, FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close
+ * or truncate.  Different calls on different threads are independent. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
                                                           const sealane_engine *engine, int in_fd, int out_fd,
                                                           const struct sealane_seal_options *options);
