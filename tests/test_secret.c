@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -297,22 +296,10 @@ static void forked_child_relocks(void **state)
     sl_secret_free(p);
 }
 
-/* From here on the process locks what RLIMIT_MEMLOCK allows, as anybody's does. */
-static void become_ordinary(rlim_t lockable)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2];
-    CHILD_CHECK(syscall(SYS_capget, &header, data) == 0);
-    data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-    data[CAP_TO_INDEX(CAP_IPC_LOCK)].permitted &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-    CHILD_CHECK(syscall(SYS_capset, &header, data) == 0);
-    CHILD_CHECK(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){lockable, lockable}) == 0);
-}
-
 static void few_keys_fit_64_kib(void *unused)
 {
     (void)unused;
-    become_ordinary(65536);
+    test_child_limit_locked_memory(65536);
     void *slots[100];
     for (size_t i = 0; i < 100; i++) {
         CHILD_CHECK(sl_secret_alloc(&slots[i], 384, false) == SEALANE_OK);
@@ -332,7 +319,7 @@ static void thousands_fit_8_mib(void *unused)
 {
     (void)unused;
     enum { SLOTS = 15000 };
-    become_ordinary(8 << 20);
+    test_child_limit_locked_memory(8 << 20);
     static void *slots[SLOTS];
     for (size_t i = 0; i < SLOTS; i++)
         CHILD_CHECK(sl_secret_alloc(&slots[i], 320, false) == SEALANE_OK);
@@ -350,7 +337,7 @@ static void thousands_fit_8_mib(void *unused)
 static void nothing_lockable(void *unused)
 {
     (void)unused;
-    become_ordinary(0);
+    test_child_limit_locked_memory(0);
     void *p = &p;
     CHILD_CHECK(sl_secret_alloc(&p, 64, false) == SEALANE_E_MEMORY_LOCK);
     CHILD_CHECK(p == NULL && !sl_secret_unlocked());
@@ -392,7 +379,7 @@ static void lock_lost_in_a_fork(void *unused)
     void *p;
     CHILD_CHECK(sl_secret_alloc(&p, 64, false) == SEALANE_OK);
     memcpy(p, "inherited", 10);
-    become_ordinary(0); /* what is locked stays locked here; the child starts without locks */
+    test_child_limit_locked_memory(0); /* what is locked stays locked here; the child starts without locks */
     CHILD_CHECK(has_flag(p, "lo") && !sl_secret_unlocked());
     CHILD_CHECK(test_child_passed(test_child(grandchild_without_limit, p)));
     CHILD_CHECK(has_flag(p, "lo") && !sl_secret_unlocked());
@@ -456,7 +443,7 @@ static void hidden_memory(void *unused)
 static void hidden_and_nothing_lockable(void *unused)
 {
     (void)unused;
-    become_ordinary(0);
+    test_child_limit_locked_memory(0);
     sl_secret_use_memfd();
     void *p;
     CHILD_CHECK(sl_secret_alloc(&p, 64, false) == SEALANE_E_MEMORY_LOCK);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Runs `body` in a forked child with default signal actions and no core dumps, and returns the wait status.  A child
@@ -12,6 +13,9 @@ int test_child(void (*body)(void *argument), void *argument);
 
 bool test_child_passed(int status);
 bool test_child_died_by(int status, int signal);
+
+/* For a child: from here on the process locks what RLIMIT_MEMLOCK allows, as anybody's does, and that is `bytes`. */
+void test_child_limit_locked_memory(rlim_t bytes);
 
 /* cmocka's assertions belong to the parent; a child's failed check prints itself and exits with 1. */
 #define CHILD_CHECK(condition)                                                                                         \
