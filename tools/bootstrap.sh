@@ -4,7 +4,7 @@
 # line to run and exits 1.
 set -eu
 
-packages="cmake ninja-build gcc g++ pkg-config git libssl-dev libjansson-dev libhwloc-dev libcmocka-dev libbenchmark-dev
+packages="make cmake ninja-build gcc g++ pkg-config git libssl-dev libjansson-dev libhwloc-dev libcmocka-dev libbenchmark-dev
     liblz4-dev libzstd-dev python3 python3-cryptography"
 case "${1:-build}" in
 build) ;;
