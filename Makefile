@@ -13,6 +13,7 @@ all:
 
 test: all
 	@ctest --test-dir $(BUILD) -j$(JOBS) --output-on-failure --no-tests=error
+	@tools/not-run.sh $(BUILD)
 
 bench: all
 	@$(BUILD)/sealane-bench --results results
