@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "envelope/cipher.h"
+#include "envelope/descriptors.h"
 #include "envelope/format.h"
 #include "envelope/keystore.h"
 #include "envelope/pipeline.h"
@@ -137,7 +138,9 @@ enum sealane_error sealane_seal(const sealane_keystore *keystore, const sealane_
         return SEALANE_E_ARGUMENT;
     if (options->suite != SEALANE_SUITE_CTR)
         return SEALANE_E_SUITE_UNAVAILABLE;
-    enum sealane_error error = sl_keystore_active_key(keystore, &data_key);
+    enum sealane_error error = sl_descriptors_check(in_fd, out_fd);
+    if (error == SEALANE_OK)
+        error = sl_keystore_active_key(keystore, &data_key);
     if (error != SEALANE_OK)
         return error;
     if (!sl_keystore_accepts_ctr(keystore))

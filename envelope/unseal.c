@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/secret.h"
 #include "envelope/cipher.h"
+#include "envelope/descriptors.h"
 #include "envelope/format_io.h"
 #include "envelope/keystore.h"
 #include "envelope/pipeline.h"
@@ -193,14 +194,16 @@ enum sealane_error sealane_unseal(const sealane_keystore *keystore, const sealan
     sealane_keystore_info(keystore, &store);
     if (!store.verified)
         return SEALANE_E_ARGUMENT;
+    enum sealane_error error = sl_descriptors_check(in_fd, out_fd);
+    if (error != SEALANE_OK)
+        return error;
     if (fstat(in_fd, &status) != 0)
         return sl_errno_error(errno);
     struct unsealing u = {
         .options = options, .keystore = keystore, .in_fd = in_fd, .from = options->offset, .total = UINT64_MAX};
     if (sl_add_u64(&u.to, options->offset, options->length))
         u.to = UINT64_MAX;
-    enum sealane_error error =
-        S_ISREG(status.st_mode) ? unseal_file(&u, engine, out_fd) : unseal_stream(&u, engine, out_fd);
+    error = S_ISREG(status.st_mode) ? unseal_file(&u, engine, out_fd) : unseal_stream(&u, engine, out_fd);
     sl_cipher_close(&u.cipher);
     sl_secret_free(u.keys);
     return error;

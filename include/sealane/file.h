@@ -36,7 +36,8 @@ struct sealane_seal_options {
 /* Reads in_fd from its current position to its end and writes a sealed file to out_fd, sequentially: both may be pipes.
  * A file id, a salt and so every key of the output are new.  Memory is bounded whatever the length; one extra thread,
  * which takes no signals, writes while this one reads and encrypts: a closed pipe or a size limit is an error here,
- * never a signal.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors:
+ * never a signal.  Both descriptors on one regular file or block device are refused, SAME_FILE, before anything is read
+ * or written.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE,
  * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
  * not verified), IO, NO_SPACE, FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close
  * or truncate.  Different calls on different threads are independent. */
@@ -59,8 +60,9 @@ struct sealane_unseal_options {
 
 /* Writes the plaintext range to out_fd.  A regular in_fd, whatever its position, is checked whole (superblock, commit
  * record, length, padding) before the first byte comes out, and only the range is read; from a pipe the commit record
- * comes last, so an error may follow output: discard it then.  Errors: NOT_SEALED, TRUNCATED, TRAILING_DATA, DAMAGED,
- * UNSUPPORTED, NO_SUCH_KEY, OTHER_STORE, SUITE_REFUSED, RANGE, and as sealane_seal. */
+ * comes last, so an error may follow output: discard it then.  Both descriptors on one regular file or block device are
+ * refused, SAME_FILE, before anything is read or written.  Errors: SAME_FILE, NOT_SEALED, TRUNCATED, TRAILING_DATA,
+ * DAMAGED, UNSUPPORTED, NO_SUCH_KEY, OTHER_STORE, SUITE_REFUSED, RANGE, and as sealane_seal. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_unseal(const sealane_keystore *keystore,
                                                             const sealane_engine *engine, int in_fd, int out_fd,
                                                             const struct sealane_unseal_options *options);
