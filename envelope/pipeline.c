@@ -27,6 +27,7 @@ struct piece {
 
 struct sl_pipeline {
     uint8_t *ring;
+    pid_t owner; /* a forked child has this struct but no writer, and perhaps a lock that nobody will release */
     int out_fd;
     pthread_t thread;
 
@@ -123,10 +124,13 @@ enum sealane_error sl_pipeline_start(struct sl_pipeline **pipeline, int out_fd)
     if (p == NULL)
         return SEALANE_E_NO_MEMORY;
     p->out_fd = out_fd;
+    p->owner = getpid();
     look_at_output(p);
     p->ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->ring == MAP_FAILED || madvise(p->ring, RING_BYTES, MADV_DONTDUMP) != 0)
         goto fail;
+    /* A child of a fork gets no plaintext.  Linux before 4.14 knows no such thing, nor do some emulators. */
+    (void)madvise(p->ring, RING_BYTES, MADV_WIPEONFORK);
     if (pthread_mutex_init(&p->lock, NULL) != 0)
         goto fail;
     if (pthread_cond_init(&p->changed, NULL) != 0)
@@ -147,6 +151,9 @@ fail:
 
 enum sealane_error sl_pipeline_buffer(struct sl_pipeline *p, uint8_t **buffer)
 {
+    *buffer = NULL;
+    if (p->owner != getpid())
+        return SEALANE_E_ARGUMENT;
     pthread_mutex_lock(&p->lock);
     while (p->error == SEALANE_OK && p->submitted - p->written == SL_RING_BUFFERS)
         pthread_cond_wait(&p->changed, &p->lock);
@@ -158,6 +165,8 @@ enum sealane_error sl_pipeline_buffer(struct sl_pipeline *p, uint8_t **buffer)
 
 void sl_pipeline_submit(struct sl_pipeline *p, size_t start, size_t len)
 {
+    if (p->owner != getpid())
+        return; /* the next call says so */
     pthread_mutex_lock(&p->lock);
     p->pieces[p->submitted % SL_RING_BUFFERS] = (struct piece){start, len};
     p->submitted++;
@@ -167,6 +176,11 @@ void sl_pipeline_submit(struct sl_pipeline *p, size_t start, size_t len)
 
 enum sealane_error sl_pipeline_end(struct sl_pipeline *p, enum sealane_error error)
 {
+    if (p->owner != getpid()) {
+        /* There is no thread to join, and destroying what the parent's threads wait on never returns. */
+        pipeline_free(p);
+        return SEALANE_E_ARGUMENT;
+    }
     pthread_mutex_lock(&p->lock);
     p->finish = true;
     p->stop = error != SEALANE_OK;

@@ -1,7 +1,8 @@
 /* A ring of buffers between the calling thread, which fills them, and one thread that writes them in order.
  *
  * So reading and encrypting overlap with writing.  Memory is SL_RING_BUFFERS * SL_RING_LEN bytes, left out of core
- * dumps and wiped at the end: it holds plaintext.  All calls come from one thread. */
+ * dumps and wiped at the end: it holds plaintext.  All calls come from one thread.  A child forked in between has no
+ * writer: there every call does nothing but fail with ARGUMENT, and sl_pipeline_end frees the child's copy. */
 #ifndef SEALANE_ENVELOPE_PIPELINE_H
 #define SEALANE_ENVELOPE_PIPELINE_H
 

@@ -149,6 +149,39 @@ static void test_positions(void **state)
     close(back);
 }
 
+/* Writing would run over what is still to be read: refused, whichever way the descriptors came, and nothing is lost. */
+static void test_one_file(void **state)
+{
+    (void)state;
+    char path[64];
+    const size_t len = 3 * SL_RING_LEN;
+    uint8_t *plain = random_bytes(len);
+    size_t sealed_len;
+    uint8_t *sealed = sealed_of(plain, len, &sealed_len);
+    for (int unseal = 0; unseal < 2; unseal++) {
+        transfer *run = unseal ? do_unseal : do_seal;
+        const uint8_t *before = unseal ? sealed : plain;
+        size_t before_len = unseal ? sealed_len : len;
+        size_t after_len;
+        int in = file_of(before, before_len);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", in);
+        int out = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(out >= 0);
+        assert_int_equal(run(in, out, NULL), SEALANE_E_SAME_FILE);
+        assert_int_equal(run(in, in, NULL), SEALANE_E_SAME_FILE);
+        assert_int_equal(lseek(in, 0, SEEK_CUR), 0);
+        assert_int_equal(lseek(out, 0, SEEK_CUR), 0);
+        uint8_t *after = bytes_of(out, &after_len);
+        assert_int_equal(after_len, before_len);
+        assert_memory_equal(after, before, before_len);
+        free(after);
+        close(in);
+        close(out);
+    }
+    free(sealed);
+    free(plain);
+}
+
 /* ---- What must not be seen in the ciphertext ---- */
 
 static size_t zeros_in(const uint8_t *bytes, size_t len)
@@ -243,6 +276,79 @@ static void test_progress(void **state)
     free(plain);
 }
 
+/* ---- Forks ---- */
+
+struct fork_report {
+    pid_t parent;
+    int report; /* a pipe: one byte, the error, from each process that gets there */
+    bool unseal;
+};
+
+static void fork_once(void *context, uint64_t done, uint64_t total)
+{
+    (void)done;
+    (void)total;
+    struct fork_report *fork_report = context;
+    if (fork_report->parent == 0) {
+        fork_report->parent = getpid();
+        if (fork() == 0)
+            alarm(20); /* a child that hangs is one that fails to report */
+    }
+}
+
+/* A progress function forks, and both processes return from it.  Each writes its error to the pipe. */
+static void transfer_and_fork(void *argument)
+{
+    struct fork_report *fork_report = argument;
+    const size_t len = 40 * SL_RING_LEN;
+    struct sealane_seal_options seal = SEALANE_SEAL_OPTIONS_INIT;
+    struct sealane_unseal_options unseal = SEALANE_UNSEAL_OPTIONS_INIT;
+    uint8_t *plain = calloc(1, len);
+    int in = memfd_create("in", 0);
+    int sealed = memfd_create("sealed", 0);
+    int out = memfd_create("out", 0);
+    CHILD_CHECK(plain != NULL && in >= 0 && sealed >= 0 && out >= 0);
+    CHILD_CHECK(sl_write_all(in, plain, len) == SEALANE_OK && lseek(in, 0, SEEK_SET) == 0);
+    free(plain);
+    seal.progress = fork_report->unseal ? NULL : fork_once;
+    unseal.progress = fork_once;
+    seal.progress_context = unseal.progress_context = fork_report;
+    enum sealane_error error = sealane_seal(keystore, engine, in, sealed, &seal);
+    if (fork_report->unseal)
+        error = sealane_unseal(keystore, engine, sealed, out, &unseal);
+    uint8_t said[2] = {getpid() == fork_report->parent, (uint8_t)error};
+    CHILD_CHECK(write(fork_report->report, said, 2) == 2);
+    if (getpid() != fork_report->parent)
+        _exit(0);
+    /* What the parent wrote is whole: the child took no part in it. */
+    struct stat status;
+    CHILD_CHECK(fstat(fork_report->unseal ? out : sealed, &status) == 0);
+    CHILD_CHECK((size_t)status.st_size == len + (fork_report->unseal ? 0 : 2 * SL_PAGE));
+}
+
+static void test_forking_progress(void **state)
+{
+    (void)state;
+    for (int unseal = 0; unseal < 2; unseal++) {
+        int ends[2];
+        uint8_t said[6];
+        size_t got;
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        struct fork_report fork_report = {.report = ends[1], .unseal = unseal};
+        assert_true(test_child_passed(test_child(transfer_and_fork, &fork_report)));
+        close(ends[1]);
+        assert_int_equal(sl_read_full(ends[0], said, sizeof said, &got), SEALANE_OK); /* until both have ended */
+        close(ends[0]);
+        assert_int_equal(got, 4);
+        const uint8_t *parent = said[0] ? said : said + 2;
+        const uint8_t *child = said[0] ? said + 2 : said;
+        assert_int_equal(parent[0], 1);
+        assert_int_equal(parent[1], SEALANE_OK);
+        assert_int_equal(child[0], 0);
+        assert_int_equal(child[1], SEALANE_E_ARGUMENT);
+    }
+}
+
 /* ---- Outputs that fail ---- */
 
 static void seal_into_limit(void *argument)
@@ -319,8 +425,10 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* the feeding threads; children have the default action again */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_nonblocking),   cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_positions),       cmocka_unit_test(test_ciphertext),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_nonblocking),
+        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_one_file),        cmocka_unit_test(test_ciphertext),
+        cmocka_unit_test(test_progress),        cmocka_unit_test(test_forking_progress),
         cmocka_unit_test(test_failing_outputs), cmocka_unit_test(test_failing_input),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

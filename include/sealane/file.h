@@ -17,7 +17,8 @@ enum sealane_suite {
 };
 
 /* Called now and then, from the calling thread, with the plaintext bytes done so far and the total (UINT64_MAX if
- * unknown). */
+ * unknown).  It may fork, but should the child return from it, sealing or unsealing ends there with ARGUMENT before
+ * another byte is read, encrypted or written; the parent goes on. */
 typedef void sealane_progress(void *context, uint64_t done, uint64_t total);
 
 struct sealane_seal_options {
