@@ -39,7 +39,7 @@ HOMES = [
 ]
 SYSTEM = re.compile(
     r"(assert|ctype|errno|fcntl|getopt|inttypes|limits|locale|math|poll|pthread|regex|sched|semaphore|setjmp|signal|stdalign|stdarg"
-    r"|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|termios|time|unistd|dirent|link|dlfcn|libgen|ftw|fnmatch|spawn|wchar"
+    r"|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|termios|time|unistd|dirent|link|dlfcn|libgen|ftw|glob|fnmatch|spawn|wchar"
     r"|langinfo|pwd|elf|(sys|linux|asm)/[a-z0-9_/-]+)\.h")
 CXX = re.compile(r"[a-z_]+")  # <vector>
 # Tables, and headers that the build generates from them.
