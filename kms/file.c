@@ -3,7 +3,11 @@
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -189,15 +193,39 @@ static void file_close(void *state)
     sl_secret_free(state);
 }
 
-static bool hmac(uint8_t mac[32], const void *key, size_t key_len, const uint8_t *data, size_t len)
+/* What OPENSSL_CONF or the machine's configuration says of providers and properties is about OpenSSL's default context;
+ * a private one has OpenSSL's own provider and no other.  (Engines are of the process: OpenSSL 3 asks for them, and so
+ * loads the configuration, whenever a digest or cipher begins.)  One for the process, never freed: making it and
+ * fetching from it takes 1 to 2 ms.  NULL on failure, which must not reach OpenSSL: NULL is the default context. */
+static OSSL_LIB_CTX *library(void)
+{
+    static OSSL_LIB_CTX *_Atomic shared;
+    OSSL_LIB_CTX *context = atomic_load(&shared);
+    if (context)
+        return context;
+    context = OSSL_LIB_CTX_new();
+    OSSL_PROVIDER *provider = context ? OSSL_PROVIDER_load(context, "default") : NULL;
+    OSSL_LIB_CTX *first = NULL;
+    if (provider && atomic_compare_exchange_strong(&shared, &first, context))
+        return context;
+    /* Nothing is kept of a failure, so that a later call may do better; or another thread was faster. */
+    if (provider)
+        OSSL_PROVIDER_unload(provider);
+    OSSL_LIB_CTX_free(context);
+    return first;
+}
+
+static bool hmac(OSSL_LIB_CTX *openssl, uint8_t mac[32], const void *key, size_t key_len, const uint8_t *data,
+                 size_t len)
 {
     size_t mac_len = 0;
-    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len, data, len, mac, 32, &mac_len) && mac_len == 32;
+    return EVP_Q_mac(openssl, "HMAC", NULL, "SHA256", NULL, key, key_len, data, len, mac, 32, &mac_len) &&
+           mac_len == 32;
 }
 
 /* HKDF-SHA256 (RFC 5869) with an empty salt and info = label | canonical context, one block.  Written out over HMAC, as
  * OpenSSL 3.0's HKDF refuses more info than 2048 bytes and a context may have four times that. */
-static enum sealane_error derive(struct secrets *secrets, const struct sl_kms_context *context)
+static enum sealane_error derive(OSSL_LIB_CTX *openssl, struct secrets *secrets, const struct sl_kms_context *context)
 {
     static const uint8_t no_salt[32];
     uint8_t info[LABEL_LEN + SL_KMS_CANONICAL_MAX + 1];
@@ -205,18 +233,18 @@ static enum sealane_error derive(struct secrets *secrets, const struct sl_kms_co
     memcpy(info + LABEL_LEN, context->canonical, context->canonical_len);
     size_t info_len = LABEL_LEN + context->canonical_len;
     info[info_len] = 1; /* the block counter of HKDF-Expand */
-    if (!hmac(secrets->extracted, no_salt, sizeof no_salt, kek_of(secrets), KEK_LEN) ||
-        !hmac(secrets->wrapping_key, secrets->extracted, sizeof secrets->extracted, info, info_len + 1))
+    if (!hmac(openssl, secrets->extracted, no_salt, sizeof no_salt, kek_of(secrets), KEK_LEN) ||
+        !hmac(openssl, secrets->wrapping_key, secrets->extracted, sizeof secrets->extracted, info, info_len + 1))
         return SEALANE_E_CRYPTO_LIBRARY;
     return SEALANE_OK;
 }
 
 /* AES-256-KWP of a whole input.  *out_len 0 on return of SEALANE_OK means that the integrity check refused it. */
-static enum sealane_error kwp(const uint8_t key[32], int encrypt, uint8_t *out, size_t *out_len, const uint8_t *in,
-                              size_t in_len)
+static enum sealane_error kwp(OSSL_LIB_CTX *openssl, const uint8_t key[32], int encrypt, uint8_t *out, size_t *out_len,
+                              const uint8_t *in, size_t in_len)
 {
     *out_len = 0;
-    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(openssl, "AES-256-WRAP-PAD", NULL);
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     enum sealane_error error = SEALANE_E_CRYPTO_LIBRARY;
     if (cipher && context) {
@@ -246,9 +274,12 @@ static enum sealane_error file_wrap(void *state, uint8_t *wrapped, size_t *wrapp
                                     const struct sl_kms_context *context, const uint8_t *key, size_t key_len)
 {
     struct secrets *secrets = state;
-    enum sealane_error error = derive(secrets, context);
+    ERR_set_mark(); /* the thread's error queue is its owner's, not ours to fill */
+    OSSL_LIB_CTX *openssl = library();
+    enum sealane_error error = openssl ? derive(openssl, secrets, context) : SEALANE_E_CRYPTO_LIBRARY;
     if (!error)
-        error = kwp(secrets->wrapping_key, 1, wrapped, wrapped_len, key, key_len);
+        error = kwp(openssl, secrets->wrapping_key, 1, wrapped, wrapped_len, key, key_len);
+    ERR_pop_to_mark();
     forget_derived(secrets);
     return error;
 }
@@ -259,10 +290,13 @@ static enum sealane_error file_unwrap(void *state, uint8_t *key, size_t key_len,
     struct secrets *secrets = state;
     if (wrapped_len != key_len + WRAP_OVERHEAD)
         return SEALANE_E_KEY_REFUSED;
-    enum sealane_error error = derive(secrets, context);
+    ERR_set_mark();
+    OSSL_LIB_CTX *openssl = library();
+    enum sealane_error error = openssl ? derive(openssl, secrets, context) : SEALANE_E_CRYPTO_LIBRARY;
     size_t got = 0;
     if (!error)
-        error = kwp(secrets->wrapping_key, 0, secrets->key, &got, wrapped, wrapped_len);
+        error = kwp(openssl, secrets->wrapping_key, 0, secrets->key, &got, wrapped, wrapped_len);
+    ERR_pop_to_mark();
     if (!error && got != key_len)
         error = SEALANE_E_KEY_REFUSED;
     if (!error)

@@ -3,7 +3,11 @@
 #define _GNU_SOURCE
 #include "tests/scratch.h"
 
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
 #include "sealane/kms.h"
+#include "tests/support/child.h"
 #include "tests/vectors/keystore.h"
 
 enum { WRAP = SEALANE_KMS_WRAP_MAX };
@@ -73,6 +77,30 @@ static void longest_context(void **state)
     sealane_kms_free(kms);
 }
 
+static void under_foreign_configuration(void *argument)
+{
+    (void)argument;
+    uint8_t key[32];
+    sealane_kms *kms;
+    CHILD_CHECK(setenv("OPENSSL_CONF", "openssl.cnf", 1) == 0);
+    CHILD_CHECK(sealane_kms_open(&kms, "file:kek", NULL) == SEALANE_OK);
+    CHILD_CHECK(sealane_kms_unwrap(kms, key, 32, three, 3, vector_wrap_32_three_pairs,
+                                   sizeof vector_wrap_32_three_pairs) == SEALANE_OK);
+    sealane_kms_free(kms);
+    /* The configuration was in force, or nothing was shown. */
+    CHILD_CHECK(EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL) == NULL);
+}
+
+/* The first of the cases: OpenSSL reads its configuration once in a process and its children. */
+static void a_configuration_of_openssl_chooses_no_provider(void **state)
+{
+    (void)state;
+    static const char null_provider[] = "openssl_conf = a\n[a]\nproviders = b\n[b]\nnull = c\n[c]\nactivate = 1\n";
+    sealane_kms_free(open_vector_kek());
+    write_file("openssl.cnf", null_provider, strlen(null_provider), 0600);
+    assert_true(test_child_passed(test_child(under_foreign_configuration, NULL)));
+}
+
 static void every_flip_is_refused(void **state)
 {
     (void)state;
@@ -87,6 +115,27 @@ static void every_flip_is_refused(void **state)
         assert_error(sealane_kms_unwrap(kms, key, 32, three, 3, wrapped, sizeof wrapped), KEY_REFUSED);
         assert_memory_equal(key, zeros, sizeof key);
     }
+    sealane_kms_free(kms);
+}
+
+/* The queue belongs to whoever else uses OpenSSL in this thread: what is there stays, and nothing is added. */
+static void the_error_queue_is_left_alone(void **state)
+{
+    (void)state;
+    uint8_t key[32];
+    uint8_t wrapped[sizeof vector_wrap_32_three_pairs];
+    sealane_kms *kms = open_vector_kek();
+    memcpy(wrapped, vector_wrap_32_three_pairs, sizeof wrapped);
+    wrapped[0] ^= 1;
+    ERR_clear_error();
+    assert_error(sealane_kms_unwrap(kms, key, 32, three, 3, wrapped, sizeof wrapped), KEY_REFUSED);
+    assert_int_equal(ERR_peek_error(), 0);
+    ERR_raise(ERR_LIB_USER, 123);
+    unsigned long theirs = ERR_peek_error();
+    assert_error(sealane_kms_unwrap(kms, key, 32, three, 3, wrapped, sizeof wrapped), KEY_REFUSED);
+    assert_error(sealane_kms_unwrap(kms, key, 32, three, 3, vector_wrap_32_three_pairs, sizeof wrapped), OK);
+    assert_int_equal(ERR_get_error(), theirs);
+    assert_int_equal(ERR_peek_error(), 0);
     sealane_kms_free(kms);
 }
 
@@ -291,9 +340,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_enter, scratch_leave)
     const struct CMUnitTest tests[] = {
+        CASE(a_configuration_of_openssl_chooses_no_provider),
         CASE(known_answers),
         CASE(longest_context),
         CASE(every_flip_is_refused),
+        CASE(the_error_queue_is_left_alone),
         CASE(another_context_length_or_kek_is_refused),
         CASE(bad_arguments),
         CASE(uris),
