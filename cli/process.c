@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -88,9 +89,15 @@ static bool forbid_dumps(void)
 #endif
 }
 
+/* OpenSSL runs what a configuration of its names, and its engines would do our digests: it is given an empty one. */
+static bool ignore_openssl_configuration(void)
+{
+    return setenv("OPENSSL_CONF", "/dev/null", 1) == 0;
+}
+
 bool sl_cli_process_init(void)
 {
-    if (!fill_standard_descriptors() || !forbid_dumps() || !catch_signals())
+    if (!ignore_openssl_configuration() || !fill_standard_descriptors() || !forbid_dumps() || !catch_signals())
         return false;
     sealane_memory_hide();
     return true;

@@ -14,6 +14,7 @@ import roundtrips  # noqa: F401
 import files  # noqa: F401
 import damage  # noqa: F401
 import limits  # noqa: F401
+import surroundings  # noqa: F401
 import signals  # noqa: F401
 import terminals  # noqa: F401
 
