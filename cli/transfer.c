@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/guard.h"
 #include "cli/report.h"
 
 static bool is_standard(const char *path)
@@ -27,9 +28,11 @@ static enum sealane_error open_input(struct sl_cli_transfer *t)
  * data. */
 static bool is_same_file(const struct sl_cli_transfer *t, const struct stat *out)
 {
+    if (S_ISBLK(out->st_mode) && S_ISBLK(t->in_stat.st_mode))
+        return out->st_rdev == t->in_stat.st_rdev; /* a device may have several nodes */
     if (out->st_dev != t->in_stat.st_dev || out->st_ino != t->in_stat.st_ino)
         return false;
-    return !is_standard(t->in_path) || !is_standard(t->out_path) || S_ISREG(out->st_mode) || S_ISBLK(out->st_mode);
+    return !is_standard(t->in_path) || !is_standard(t->out_path) || S_ISREG(out->st_mode);
 }
 
 static enum sealane_error check_output(const struct sl_cli_transfer *t)
@@ -55,30 +58,13 @@ static enum sealane_error check_output(const struct sl_cli_transfer *t)
     return S_ISREG(out.st_mode) && !t->force ? SEALANE_E_EXISTS : SEALANE_OK;
 }
 
-/* Whether OUT, all links followed, lies in the directory `keystore`. */
-static bool is_in_keystore(const char *out_path, const char *keystore)
-{
-    char *path = realpath(out_path, NULL);
-    if (!path)
-        path = strdup(out_path);
-    if (!path)
-        return false;
-    char *slash = strrchr(path, '/');
-    if (slash)
-        slash[1] = '\0';
-    struct stat parent, store;
-    bool same = stat(slash ? path : ".", &parent) == 0 && stat(keystore, &store) == 0 &&
-                parent.st_dev == store.st_dev && parent.st_ino == store.st_ino;
-    free(path);
-    return same;
-}
-
 int sl_cli_transfer_begin(struct sl_cli_transfer *t, const struct sl_cli_arguments *a, bool ciphertext)
 {
     const char *in_path = a->word[0];
     const char *out_path = a->word[1];
-    if (!is_standard(out_path) && is_in_keystore(out_path, a->value[SL_CLI_KEYSTORE]))
-        return sl_cli_usage_error(a->command, "OUT must not lie in the keystore: %s", out_path);
+    int guarded = is_standard(out_path) ? 0 : sl_cli_guard_output(a, out_path);
+    if (guarded != 0)
+        return guarded;
     *t = (struct sl_cli_transfer){
         .in_path = in_path,
         .out_path = out_path,
@@ -141,6 +127,14 @@ int sl_cli_transfer_fail(const struct sl_cli_transfer *t, enum sealane_error err
     return exit_code;
 }
 
+/* There is no way to read it but to set it; this program has no second thread while it does. */
+static mode_t current_umask(void)
+{
+    mode_t mask = umask(077);
+    (void)umask(mask);
+    return mask;
+}
+
 int sl_cli_transfer_commit(struct sl_cli_transfer *t)
 {
     if (!t->output)
@@ -152,7 +146,12 @@ int sl_cli_transfer_commit(struct sl_cli_transfer *t)
     if (S_ISREG(t->in_stat.st_mode) && S_ISREG(out.st_mode)) {
         /* Set-id bits stay behind: the new file belongs to whoever runs this. */
         const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, t->in_stat.st_mtim};
-        if (fchmod(fd, t->in_stat.st_mode & 0777) != 0 || futimens(fd, times) != 0)
+        mode_t mode = t->in_stat.st_mode & 0777;
+        /* Ciphertext is no more private than what it came from; plaintext is for those whom its maker would let read.
+         */
+        if (!t->ciphertext)
+            mode &= ~current_umask();
+        if (fchmod(fd, mode) != 0 || futimens(fd, times) != 0)
             sl_cli_warn("%s: this file system does not keep the mode or the modification time", t->out_name);
     }
     enum sealane_error error = sealane_output_commit(t->output);

@@ -21,8 +21,8 @@ struct sl_cli_transfer {
     sealane_output *output; /* NULL for standard output */
 };
 
-/* Opens IN and checks, without touching it, that OUT may be written: never into the keystore's own directory, where a
- * slip would cost all data.  Returns 0 or the exit code of what it reported; then nothing is to be closed. */
+/* Opens IN and checks, without touching it, that OUT may be written: never over a key or into a keystore, where a slip
+ * would cost all data.  Returns 0 or the exit code of what it reported; then nothing is to be closed. */
 int sl_cli_transfer_begin(struct sl_cli_transfer *transfer, const struct sl_cli_arguments *arguments, bool ciphertext);
 
 /* Opens OUT.  Same returns; sl_cli_transfer_close is still to be called. */
@@ -33,7 +33,8 @@ int sl_cli_transfer_out_fd(const struct sl_cli_transfer *transfer);
 /* Reports what sealing or unsealing returned, naming the file that it concerns; returns the exit code. */
 int sl_cli_transfer_fail(const struct sl_cli_transfer *transfer, enum sealane_error error);
 
-/* Gives OUT the mode and modification time of IN and puts it under its name.  Same returns. */
+/* Gives OUT the modification time and mode of IN, plaintext no more than the umask allows, and puts it under its name.
+ * Same returns. */
 int sl_cli_transfer_commit(struct sl_cli_transfer *transfer);
 
 /* Without a commit before, removes what was written. */

@@ -24,6 +24,20 @@ def mode_and_time_come_from_the_source():
 
 
 @case
+def what_is_unsealed_gets_no_more_than_the_umask_allows():
+    with Place() as p:
+        os.chmod(p.source, 0o644)
+        sealed = p.seal(umask=0o077)
+        equal(stat.S_IMODE(os.stat(sealed).st_mode), 0o644, "ciphertext is as its source")
+        for umask, mode in ((0o077, 0o600), (0o027, 0o640), (0o022, 0o644), (0, 0o644)):
+            out = p / ("P%o" % umask)
+            works("unseal", "-k", p.keystore, sealed, out, umask=umask)
+            equal(stat.S_IMODE(os.stat(out).st_mode), mode, "with umask %o" % umask)
+            works("unseal", "-k", p.keystore, "--force", sealed, out, umask=umask)
+            equal(stat.S_IMODE(os.stat(out).st_mode), mode, "replaced, with umask %o" % umask)
+
+
+@case
 def an_existing_output_is_refused_before_anything_else():
     with Place() as p:
         sealed = p.seal()
@@ -63,6 +77,31 @@ def the_keystore_is_no_place_for_output():
                 fails(2, "ARGUMENT", "seal", "-k", p.keystore, *force, p.source, p / out, directory=p.path)
         fails(2, "ARGUMENT", "seal", "-k", ".", "--force", "../IN", "kek", directory=p.path, cwd=p.keystore)
         works("keystore", "verify", p.keystore)
+
+
+@case
+def no_key_is_overwritten_wherever_it_lies():
+    with Place() as p:
+        os.mkdir(p / "safe")
+        works("kms", "create", "file:" + p / "safe/kek")
+        works("kms", "create", "file:" + p / "unrelated kek")
+        works("keystore", "create", p / "K2", "--kms", "file:" + p / "safe/kek")
+        works("keystore", "create", p / "K3", warnings=1)
+        sealed = p.seal()
+        os.symlink("safe/kek", p / "LINK")
+        os.link(p / "safe/kek", p / "HARD")
+        p.write("K3/notes", b"")
+        # A damaged KEK file is one still: a backup may mend it.
+        p.write("damaged", p.read("unrelated kek")[:20])
+        outs = ["safe/kek", "unrelated kek", "damaged", "LINK", "HARD", "K3/kek", "K3/keystore", "K3/notes"]
+        for out in outs:
+            for keystore in (p.keystore, p / "K2"):
+                fails(2, "ARGUMENT", "seal", "-k", keystore, "--force", p.source, p / out, directory=p.path)
+                fails(2, "ARGUMENT", "unseal", "-k", keystore, "--force", sealed, p / out, directory=p.path)
+        # Known by its place in the keystore, not by its looks.
+        p.write("safe/kek", b"overwritten by something else")
+        fails(2, "ARGUMENT", "seal", "-k", p / "K2", "--force", p.source, p / "HARD", directory=p.path)
+        works("seal", "-k", p.keystore, "--suite=ctr", "--force", p.source, p / "HARD")
 
 
 @case
