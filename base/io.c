@@ -2,10 +2,13 @@
 #define _FILE_OFFSET_BITS 64
 #include "base/io.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -83,21 +86,39 @@ enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, in
     return SEALANE_OK;
 }
 
-static int sync_retrying(int fd)
-{
-    int result;
-    do {
-        result = fsync(fd);
-    } while (result != 0 && errno == EINTR);
-    return result;
-}
-
+/* Not even EINTR is tried again: Linux marks a write-back error as reported when an fsync looks at it, also where that
+ * fsync then returns the EINTR of its own writing (network and FUSE file systems) in its place. */
 enum sealane_error sl_sync(int fd)
 {
-    return sync_retrying(fd) == 0 ? SEALANE_OK : sl_errno_error(errno);
+    return fsync(fd) == 0 ? SEALANE_OK : sl_errno_error(errno);
 }
 
 enum sealane_error sl_sync_if_possible(int fd)
 {
-    return sync_retrying(fd) == 0 || errno == EINVAL ? SEALANE_OK : sl_errno_error(errno);
+    return fsync(fd) == 0 || errno == EINVAL ? SEALANE_OK : sl_errno_error(errno);
+}
+
+enum sealane_error sl_check_empty(int directory_fd)
+{
+    /* A description of its own: the position of a shared one would move. */
+    int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return sl_errno_error(errno);
+    DIR *listing = fdopendir(fd);
+    if (!listing) {
+        int number = errno;
+        close(fd);
+        return sl_errno_error(number);
+    }
+    enum sealane_error error = SEALANE_OK;
+    const struct dirent *entry;
+    errno = 0;
+    while (!error && (entry = readdir(listing))) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            error = SEALANE_E_EXISTS;
+    }
+    if (!error && errno != 0)
+        error = sl_errno_error(errno);
+    closedir(listing);
+    return error;
 }

@@ -19,11 +19,16 @@ SEALANE_CHECK enum sealane_error sl_read_full(int fd, void *data, size_t len, si
 /* The same at a given offset (bytes from the start, at most INT64_MAX), leaving the position alone. */
 SEALANE_CHECK enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, int64_t offset);
 
-/* fsync.  A failure is final: the kernel may have dropped the pages, and a second call may wrongly succeed. */
+/* fsync.  A failure is final: the kernel may have dropped the pages, and a second call may wrongly succeed.  That
+ * goes for EINTR too (IO): a signal without SA_RESTART during an fsync on a network or FUSE file system. */
 SEALANE_CHECK enum sealane_error sl_sync(int fd);
 
 /* The same where there may be nothing to sync: directories of file systems that lack it, pipes and devices say EINVAL
  * and are believed. */
 SEALANE_CHECK enum sealane_error sl_sync_if_possible(int fd);
+
+/* EXISTS if the directory that directory_fd has open (O_PATH will do) has entries.  One that cannot be read is
+ * PERMISSION. */
+SEALANE_CHECK enum sealane_error sl_check_empty(int directory_fd);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -295,6 +296,42 @@ static void reads_at_offsets(void **state)
     close(fd);
 }
 
+static int syncs_to_interrupt;
+static int syncs;
+
+int fsync(int fd)
+{
+    syncs++;
+    if (syncs_to_interrupt-- > 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static void a_failed_sync_is_final(void **state)
+{
+    (void)state;
+    char name[] = "/tmp/sealane-test-XXXXXX";
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(name), 0);
+    enum sealane_error (*const calls[])(int) = {sl_sync, sl_sync_if_possible};
+    for (size_t i = 0; i < 2; i++) {
+        syncs = 0;
+        syncs_to_interrupt = 1;
+        assert_int_equal(calls[i](fd), SEALANE_E_IO);
+        assert_int_equal(syncs, 1);
+        assert_int_equal(calls[i](fd), SEALANE_OK);
+    }
+    close(fd);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(sl_sync_if_possible(ends[1]), SEALANE_OK);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void write_too_much(void *unused)
 {
     (void)unused;
@@ -316,11 +353,17 @@ static void a_file_size_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(byte_order),           cmocka_unit_test(sums_that_do_not_fit),
-        cmocka_unit_test(comparing_and_wiping), cmocka_unit_test(error_table),
-        cmocka_unit_test(system_error_numbers), cmocka_unit_test(random_bytes),
-        cmocka_unit_test(versions_agree),       cmocka_unit_test(short_and_interrupted_transfers),
-        cmocka_unit_test(reads_at_offsets),     cmocka_unit_test(a_file_size_limit),
+        cmocka_unit_test(byte_order),
+        cmocka_unit_test(sums_that_do_not_fit),
+        cmocka_unit_test(comparing_and_wiping),
+        cmocka_unit_test(error_table),
+        cmocka_unit_test(system_error_numbers),
+        cmocka_unit_test(random_bytes),
+        cmocka_unit_test(versions_agree),
+        cmocka_unit_test(short_and_interrupted_transfers),
+        cmocka_unit_test(reads_at_offsets),
+        cmocka_unit_test(a_file_size_limit),
+        cmocka_unit_test(a_failed_sync_is_final),
     };
     test_seed();
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
