@@ -63,9 +63,11 @@ static void after_fork_in_child(void)
 }
 
 #ifdef SYS_memfd_secret
-/* Puts memfd_secret(2) pages between the guards; false, with nothing changed, where there are none or they cannot be
- * locked. They are mapped elsewhere first: a failed MAP_FIXED may take away what was there.  (The flag is O_CLOEXEC,
- * whatever the manual page says.) */
+/* Puts memfd_secret(2) pages between the guards; false where there are none, they cannot be locked, or they cannot be
+ * moved there.  They are mapped elsewhere first, so that all but the move is tried before the reservation is touched. A
+ * failed move may have unmapped the bytes between the guards, and another thread's mapping may be there by now: these
+ * bytes are not ours any more, neither to use nor to unmap.  Then the guards go, and data is NULL.  (The flag is
+ * O_CLOEXEC, whatever the manual page says.) */
 static bool back_with_memfd(struct chunk *c)
 {
     int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
@@ -77,20 +79,40 @@ static bool back_with_memfd(struct chunk *c)
     close(fd);
     if (map == MAP_FAILED)
         return false;
-    if (madvise(map, c->data_len, MADV_DONTFORK) == 0 &&
-        mremap(map, c->data_len, c->data_len, MREMAP_MAYMOVE | MREMAP_FIXED, c->data) == c->data)
+    if (madvise(map, c->data_len, MADV_DONTFORK) != 0) {
+        munmap(map, c->data_len);
+        return false;
+    }
+    if (mremap(map, c->data_len, c->data_len, MREMAP_MAYMOVE | MREMAP_FIXED, c->data) == c->data)
         return true;
     munmap(map, c->data_len);
+    munmap(c->data - c->guard_len, c->guard_len);
+    munmap(c->data + c->data_len, c->guard_len);
+    c->data = NULL;
     return false;
 }
 #endif
+
+/* Address space for the data and a guard on each side. */
+static bool reserve(struct chunk *c)
+{
+    uint8_t *map = mmap(NULL, c->data_len + 2 * c->guard_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return false;
+    c->data = map + c->guard_len;
+    return true;
+}
 
 /* Makes the bytes between the guards usable: memfd_secret(2) if asked for and offered, else private memory.  Neither is
  * dumped, locked or not. */
 static bool back_with_memory(struct chunk *c)
 {
+    if (!reserve(c))
+        return false;
 #ifdef SYS_memfd_secret
     c->memfd = use_memfd && back_with_memfd(c);
+    if (!c->data && !reserve(c))
+        return false;
 #endif
     return c->memfd || (mprotect(c->data, c->data_len, PROT_READ | PROT_WRITE) == 0 &&
                         madvise(c->data, c->data_len, MADV_DONTDUMP) == 0);
@@ -98,7 +120,8 @@ static bool back_with_memory(struct chunk *c)
 
 static void chunk_unmap(struct chunk *c)
 {
-    munmap(c->data - c->guard_len, c->data_len + 2 * c->guard_len);
+    if (c->data)
+        munmap(c->data - c->guard_len, c->data_len + 2 * c->guard_len);
     free(c);
 }
 
@@ -112,12 +135,6 @@ static enum sealane_error chunk_new(struct chunk **out, size_t lines, bool allow
     struct chunk *c = calloc(1, sizeof *c + lines * sizeof c->slot[0]);
     if (!c)
         return SEALANE_E_NO_MEMORY;
-    uint8_t *map = mmap(NULL, data_len + 2 * guard_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) {
-        free(c);
-        return SEALANE_E_NO_MEMORY;
-    }
-    c->data = map + guard_len;
     c->data_len = data_len;
     c->guard_len = guard_len;
     c->lines = lines;
