@@ -24,10 +24,11 @@ enum bench_status {
 };
 
 struct bench_options {
-    const char *kernel;  /* --kernel NAME: what the engines are to be forced to; NULL: dispatch decides */
-    const char *scratch; /* an existing directory for temporary files, removed with all its contents at the end */
-    unsigned rounds;     /* --rounds N, 0 if not given */
-    double budget_s;     /* seconds of wall clock for the running suite, set-up included */
+    const char *kernel;   /* --kernel NAME: what the engines are to be forced to; NULL: dispatch decides */
+    const char *scratch;  /* of suites that need one: an existing directory, removed with its contents at the end */
+    uint64_t files_bytes; /* --files-bytes N, 0 if not given */
+    unsigned rounds;      /* --rounds N, 0 if not given */
+    double budget_s;      /* seconds of wall clock for the running suite, set-up included */
 };
 
 struct bench_case {
@@ -108,6 +109,7 @@ struct bench_suite {
     unsigned single_iteration_rounds;
     /* Non-zero: pure computation on the calling thread, so that core cycles mean something. */
     int counts_cycles;
+    int needs_scratch; /* non-zero: options->scratch is not NULL in begin and all that follows */
 
     /* The cases, in the order of their columns.  Writes at most `capacity` and returns how many.  Called before begin,
      * for the names, and again after it. */
@@ -138,6 +140,10 @@ void bench_context(const char *key, const char *format, ...) __attribute__((form
 
 double bench_now(void);         /* seconds, monotonic wall clock */
 double bench_cpu_seconds(void); /* user and system time of this process */
+
+/* The type of the file system that `path` lies on, such as "ext4"; "unknown" if it cannot be told.  Valid until the
+ * next call. */
+const char *bench_filesystem(const char *path);
 
 /* Core clock in Hz now, by a dependent chain of instructions; takes about 20 microseconds. */
 double bench_core_hz(void);

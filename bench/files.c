@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 enum {
-    SOURCE_MAX = 256 << 20, /* bytes of the stream: a slow disk must get through four rounds in the budget */
-    SOURCE_MIN = 1 << 20,
+    SOURCE_MIB = 256, /* of the stream, if not told: a slow disk must get through four rounds in the budget */
     TAR_BLOCK = 512,
     TAR_END = 10240, /* the blocks of zeros that GNU tar ends with */
     OPEN_DIRECTORIES = 16,
@@ -28,7 +27,7 @@ static const double FULL_BUDGET_S = 20;
 
 const char *files_source;
 static char *source;
-static uint64_t source_len;
+static uint64_t distinct_len; /* of the tar stream, which is repeated to the length that is asked for */
 
 /* ---- Services ---- */
 
@@ -66,6 +65,16 @@ enum bench_status files_spawn(const char *const argv[])
         return BENCH_OK;
     bench_error("files: %s failed%s%s", argv[0], error ? ": " : "", error ? strerror(error) : "");
     return BENCH_FAILED;
+}
+
+char *files_output(const struct bench_options *options)
+{
+    return files_path(options, "output");
+}
+
+enum bench_status files_remove(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT ? BENCH_OK : files_failed("remove", path);
 }
 
 enum bench_status files_sync(const char *path)
@@ -146,52 +155,98 @@ static enum bench_status write_list(const char *path, uint64_t max)
     return BENCH_OK;
 }
 
-static enum bench_status make_source(const struct bench_options *options, uint64_t max)
+static uint64_t planned_len(const struct bench_options *options)
 {
-    char *names = files_path(options, "names"), from[PATH_MAX];
+    double share = options->budget_s < FULL_BUDGET_S ? options->budget_s / FULL_BUDGET_S : 1;
+    uint64_t mib = (uint64_t)(share * SOURCE_MIB);
+    return options->files_bytes ? options->files_bytes : (mib ? mib : 1) << 20;
+}
+
+static enum bench_status make_tar(const char *names)
+{
+    char from[PATH_MAX + 16];
+    snprintf(from, sizeof(from), "--files-from=%s", names);
+    const char *const argv[] = {"tar",
+                                "--create",
+                                "--absolute-names",
+                                "--no-recursion",
+                                "--ignore-failed-read",
+                                "--null",
+                                "--warning=no-file-changed",
+                                from,
+                                "--file",
+                                source,
+                                NULL};
+    return files_spawn(argv);
+}
+
+/* Appends the stream to itself, or cuts it: to exactly `len` bytes. */
+static enum bench_status fit(int fd, uint64_t have, uint64_t len)
+{
+    char *buffer = malloc(CHUNK);
+    enum bench_status status = buffer && have > 0 ? BENCH_OK : BENCH_FAILED;
+    if (status != BENCH_OK)
+        bench_error("files: %s", buffer ? "the tar stream is empty" : "not enough memory");
+    for (uint64_t at = have; at < len && status == BENCH_OK;) {
+        size_t want = len - at < CHUNK ? (size_t)(len - at) : CHUNK;
+        ssize_t got = pread(fd, buffer, want, (off_t)(at - have)), put = 0;
+        if (got > 0)
+            put = pwrite(fd, buffer, (size_t)got, (off_t)at);
+        if (got > 0 && put > 0)
+            at += (uint64_t)put;
+        else if (got == 0 || errno != EINTR)
+            status = files_failed(got > 0 ? "write" : "read", source);
+    }
+    free(buffer);
+    if (status == BENCH_OK && have > len && ftruncate(fd, (off_t)len) != 0)
+        status = files_failed("cut", source);
+    return status;
+}
+
+static enum bench_status make_source(const struct bench_options *options)
+{
+    const uint64_t len = planned_len(options);
+    char *names = files_path(options, "names");
     struct stat status;
     if (!names)
         return BENCH_FAILED;
-    enum bench_status result = write_list(names, max);
-    if (result == BENCH_OK) {
-        snprintf(from, sizeof(from), "--files-from=%s", names);
-        const char *const argv[] = {"tar",
-                                    "--create",
-                                    "--absolute-names",
-                                    "--no-recursion",
-                                    "--ignore-failed-read",
-                                    "--null",
-                                    "--warning=no-file-changed",
-                                    from,
-                                    "--file",
-                                    source,
-                                    NULL};
-        result = files_spawn(argv);
-    }
-    if (result == BENCH_OK && stat(source, &status) != 0)
-        result = files_failed("look at", source);
+    enum bench_status result = write_list(names, len);
     if (result == BENCH_OK)
-        result = files_sync(source);
-    source_len = result == BENCH_OK ? (uint64_t)status.st_size : 0;
+        result = make_tar(names);
     free(names);
+    if (result != BENCH_OK)
+        return result;
+    int fd = open(source, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return files_failed("open", source);
+    if (fstat(fd, &status) != 0) {
+        result = files_failed("look at", source);
+    } else {
+        distinct_len = (uint64_t)status.st_size < len ? (uint64_t)status.st_size : len;
+        result = fit(fd, (uint64_t)status.st_size, len);
+    }
+    if (result == BENCH_OK && fsync(fd) != 0)
+        result = files_failed("sync", source);
+    if (close(fd) != 0 && result == BENCH_OK)
+        result = files_failed("close", source);
     return result;
 }
 
 static enum bench_status files_begin(const struct bench_options *options)
 {
-    double share = options->budget_s < FULL_BUDGET_S ? options->budget_s / FULL_BUDGET_S : 1;
-    uint64_t max = (uint64_t)(share * SOURCE_MAX);
     source = files_path(options, "source.tar");
     files_source = source;
     if (!source)
         return BENCH_FAILED;
-    enum bench_status status = make_source(options, max > SOURCE_MIN ? max : SOURCE_MIN);
+    enum bench_status status = make_source(options);
     if (status != BENCH_OK) {
         free(source);
-        source = NULL;
+        files_source = source = NULL;
         return status;
     }
-    bench_context("files_bytes", "%llu", (unsigned long long)source_len);
+    bench_context("files_bytes", "%llu", (unsigned long long)planned_len(options));
+    bench_context("files_distinct_bytes", "%llu", (unsigned long long)distinct_len);
+    bench_context("files_filesystem", "%s", bench_filesystem(options->scratch));
     return BENCH_OK;
 }
 
@@ -205,38 +260,35 @@ static void files_end(void)
 
 /* ---- The suite ---- */
 
-/* The length is known only once the stream exists: 0 before. */
 static size_t files_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
 {
-    static const char *const names[] = {[FILES_COPY] = "copy", [FILES_SEAL] = "seal", [FILES_UNSEAL] = "unseal"};
-    size_t count = 0;
-    (void)options;
-    for (; count < sizeof(names) / sizeof(names[0]) && count < capacity; count++) {
-        snprintf(cases[count].name, sizeof(cases[count].name), "%s", names[count]);
-        cases[count].bytes = source_len;
-        cases[count].argument = count;
-    }
-    return count;
+    if (capacity == 0)
+        return 0;
+    cases[0].bytes = planned_len(options);
+    snprintf(cases[0].name, sizeof(cases[0].name), "%llu", (unsigned long long)cases[0].bytes);
+    return 1;
 }
 
 static enum bench_status files_report(const struct bench_options *options, const struct bench_result *results,
                                       size_t count, FILE *out)
 {
-    const struct bench_result *copy = bench_find(results, count, "cp", "copy");
-    (void)options;
+    const double mib = 1 << 20, len = (double)planned_len(options);
+    const struct bench_result *copy = count ? bench_find(results, count, "cp:sync", results[0].row->kase->name) : NULL;
+    char distinct[64] = "";
+    if ((double)distinct_len < len)
+        snprintf(distinct, sizeof(distinct), " (%.0f MiB, repeated)", (double)distinct_len / mib);
     fprintf(out,
-            "\nOne tar stream of real files, %.0f MiB, warm, to new files on the same file system, with fsync; %zu "
-            "rounds\n",
-            (double)source_len / (1 << 20), count ? results[0].sample_count : 0);
-    fprintf(out, "%-24s%12s%12s%12s%12s%16s\n", "", "GB/s", "best GB/s", "spread %", "times cp", "best times cp");
+            "\nOne tar stream of real files, %.0f MiB%s, warm, to new files on the same file system, with fsync;\n"
+            "on %s; %zu rounds, interleaved, after one that does not count\n",
+            len / mib, distinct, bench_filesystem(options->scratch), count ? results[0].sample_count : 0);
+    fprintf(out, "%-24s%11s%11s%11s%11s%11s%11s%15s\n", "", "median s", "best s", "spread %", "GB/s", "best GB/s",
+            "times cp", "best times cp");
     for (size_t i = 0; i < count; i++) {
         const struct bench_result *result = &results[i];
-        char name[2 * BENCH_NAME_MAX];
-        snprintf(name, sizeof(name), "%s %s", result->row->name, result->row->kase->name);
-        fprintf(out, "%-24s%12.2f%12.2f%12.1f", name, 1e-9 * (double)source_len / result->median_s,
-                1e-9 * (double)source_len / result->best_s, 100 * result->spread);
+        fprintf(out, "%-24s%11.3f%11.3f%11.1f%11.2f%11.2f", result->row->name, result->median_s, result->best_s,
+                100 * result->spread, 1e-9 * len / result->median_s, 1e-9 * len / result->best_s);
         if (copy)
-            fprintf(out, "%12.2f%16.2f", copy->median_s / result->median_s, copy->best_s / result->best_s);
+            fprintf(out, "%11.2f%15.2f", copy->median_s / result->median_s, copy->best_s / result->best_s);
         fputc('\n', out);
     }
     return BENCH_OK;
@@ -247,6 +299,7 @@ const struct bench_suite bench_suite_files = {
     .default_rounds = 15,
     .discard_rounds = 1,
     .single_iteration_rounds = 3,
+    .needs_scratch = 1,
     .cases = files_cases,
     .begin = files_begin,
     .end = files_end,

@@ -1,14 +1,11 @@
 /* cp and fsync: what durable copying costs here without any encryption. */
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "bench/files.h"
 
 static enum bench_status before(void *memory)
 {
-    const char *path = memory;
-    return unlink(path) == 0 || errno == ENOENT ? BENCH_OK : files_failed("remove", path);
+    return files_remove(memory);
 }
 
 static enum bench_status run(void *memory, uint64_t iterations)
@@ -32,11 +29,9 @@ static void teardown(void *memory)
 
 static enum bench_status setup(void **memory, const struct bench_row *row)
 {
-    if (row->kase->argument != FILES_COPY)
-        return BENCH_ABSENT;
-    *memory = files_path(row->options, "copy");
+    *memory = files_output(row->options);
     return *memory ? BENCH_OK : BENCH_FAILED;
 }
 
-const struct bench_implementation bench_files_cp = {
-    .name = "cp", .setup = setup, .before = before, .run = run, .teardown = teardown};
+const struct bench_implementation bench_files_cp_sync = {
+    .name = "cp:sync", .setup = setup, .before = before, .run = run, .teardown = teardown};

@@ -21,7 +21,7 @@ static struct {
 } shared;
 
 struct state {
-    enum files_case kase;
+    int seal;
     char *output;
 };
 
@@ -33,21 +33,16 @@ static enum bench_status report_error(const char *what, enum sealane_error error
     return BENCH_FAILED;
 }
 
-static enum bench_status remove_output(const char *path)
-{
-    return unlink(path) == 0 || errno == ENOENT ? BENCH_OK : files_failed("remove", path);
-}
-
 /* ---- One file ---- */
 
-static enum sealane_error convert(enum files_case kase, int in, int out)
+static enum sealane_error convert(int seal, int in, int out)
 {
-    if (kase == FILES_SEAL)
+    if (seal)
         return sealane_seal(shared.keystore, shared.engine, in, out, NULL);
     return sealane_unseal(shared.keystore, shared.engine, in, out, NULL);
 }
 
-static enum bench_status convert_file(enum files_case kase, const char *from, const char *to)
+static enum bench_status convert_file(int seal, const char *from, const char *to)
 {
     sealane_output *output;
     int in = open(from, O_RDONLY | O_CLOEXEC);
@@ -55,12 +50,12 @@ static enum bench_status convert_file(enum files_case kase, const char *from, co
         return files_failed("open", from);
     enum sealane_error error = sealane_output_create(&output, to, 0);
     if (error == SEALANE_OK)
-        error = convert(kase, in, sealane_output_fd(output));
+        error = convert(seal, in, sealane_output_fd(output));
     if (error == SEALANE_OK)
         error = sealane_output_commit(output);
     sealane_output_free(output);
     close(in);
-    return report_error(kase == FILES_SEAL ? "sealing" : "unsealing", error);
+    return report_error(seal ? "sealing" : "unsealing", error);
 }
 
 /* ---- What both rows share ---- */
@@ -72,7 +67,7 @@ static void release_shared(void)
     sealane_keystore_free(shared.keystore);
     sealane_engine_free(shared.engine);
     if (shared.sealed)
-        (void)remove_output(shared.sealed);
+        (void)files_remove(shared.sealed);
     free(shared.sealed);
     memset(&shared, 0, sizeof(shared));
 }
@@ -100,17 +95,17 @@ static enum bench_status open_store(const struct bench_options *bench)
 /* Begins with the whole round trip: what is timed afterwards is known to be right. */
 static enum bench_status make_shared(const struct bench_options *options)
 {
-    char *plain = files_path(options, "check");
+    char *plain = files_output(options);
     shared.sealed = files_path(options, "source.sealed");
     enum bench_status status = plain && shared.sealed ? open_store(options) : BENCH_FAILED;
     if (status == BENCH_OK)
-        status = convert_file(FILES_SEAL, files_source, shared.sealed);
+        status = convert_file(1, files_source, shared.sealed);
     if (status == BENCH_OK)
-        status = convert_file(FILES_UNSEAL, shared.sealed, plain);
+        status = convert_file(0, shared.sealed, plain);
     if (status == BENCH_OK)
         status = files_compare(files_source, plain);
     if (status == BENCH_OK)
-        status = remove_output(plain);
+        status = files_remove(plain);
     free(plain);
     return status;
 }
@@ -121,24 +116,22 @@ static void teardown(void *memory)
 {
     struct state *state = memory;
     if (state->output)
-        (void)remove_output(state->output);
+        (void)files_remove(state->output);
     free(state->output);
     free(state);
     release_shared();
 }
 
-static enum bench_status setup(void **memory, const struct bench_row *row)
+static enum bench_status setup(void **memory, const struct bench_row *row, int seal)
 {
-    if (row->kase->argument != FILES_SEAL && row->kase->argument != FILES_UNSEAL)
-        return BENCH_ABSENT;
     struct state *state = calloc(1, sizeof(*state));
     *memory = state;
     if (!state) {
         bench_error("not enough memory");
         return BENCH_FAILED;
     }
-    state->kase = (enum files_case)row->kase->argument;
-    state->output = files_path(row->options, state->kase == FILES_SEAL ? "sealed" : "unsealed");
+    state->seal = seal;
+    state->output = files_output(row->options);
     enum bench_status status = state->output ? BENCH_OK : BENCH_FAILED;
     if (shared.users++ == 0 && status == BENCH_OK)
         status = make_shared(row->options);
@@ -149,21 +142,34 @@ static enum bench_status setup(void **memory, const struct bench_row *row)
     return status;
 }
 
+static enum bench_status setup_seal(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, 1);
+}
+
+static enum bench_status setup_unseal(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, 0);
+}
+
 static enum bench_status before(void *memory)
 {
     const struct state *state = memory;
-    return remove_output(state->output);
+    return files_remove(state->output);
 }
 
 static enum bench_status run(void *memory, uint64_t iterations)
 {
     const struct state *state = memory;
-    const char *source = state->kase == FILES_SEAL ? files_source : shared.sealed;
+    const char *source = state->seal ? files_source : shared.sealed;
     enum bench_status status = BENCH_OK;
     for (uint64_t i = 0; i < iterations && status == BENCH_OK; i++)
-        status = convert_file(state->kase, source, state->output);
+        status = convert_file(state->seal, source, state->output);
     return status;
 }
 
-const struct bench_implementation bench_files_sealane = {
-    .name = "sealane", .setup = setup, .before = before, .run = run, .teardown = teardown};
+const struct bench_implementation bench_files_sealane_seal = {
+    .name = "sealane:seal", .setup = setup_seal, .before = before, .run = run, .teardown = teardown};
+
+const struct bench_implementation bench_files_sealane_unseal = {
+    .name = "sealane:unseal", .setup = setup_unseal, .before = before, .run = run, .teardown = teardown};

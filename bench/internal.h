@@ -60,9 +60,8 @@ struct bench_job {
     size_t *counter_count;
 };
 
-/* Takes Google Benchmark's flags out of argv.  Returns 0 if one is unknown, which it has said.  --help prints and
- * ends the program. */
-int bench_shim_init(int *argc, char **argv, void (*print_help)(void));
+/* Before anything else here: the library's flags as we need them, whatever the environment says. */
+void bench_shim_init(void);
 void bench_shim_context(const char *key, const char *value);
 
 /* Runs every job once, in this order, through Google Benchmark. */
@@ -96,8 +95,8 @@ struct bench_run {
     size_t count; /* rows that were measured */
 };
 
-/* Names of all rows of the suite that match, in their order, to `out`. */
-enum bench_status bench_list(const struct bench_plan *plan, FILE *out);
+/* Names of all rows of the suite that match, in their order, to `out` if not NULL; *count is how many. */
+enum bench_status bench_list(const struct bench_plan *plan, FILE *out, size_t *count);
 
 /* Sets up, verifies and measures.  Fill *run with zeros before; bench_run_free it whatever this returns. */
 enum bench_status bench_measure(const struct bench_plan *plan, struct bench_run *run);
@@ -108,22 +107,34 @@ void bench_run_free(struct bench_run *run);
 /* Adds what the results are to be read with: commit, compiler, CPU, versions, clock. */
 void bench_describe(const struct bench_aes_limit *limits, size_t count);
 
-/* The recorded runs without host name, executable and local time; NULL on failure, which it has said. */
-json_t *bench_results(void);
+const char *bench_commit(void);
 
-/* Writes the results to `path`, whole or not at all. */
+/* The recorded runs without host name, executable and local time, or of each row its aggregates only; NULL on failure,
+ * which it has said. */
+json_t *bench_results(int aggregates_only);
+
+/* Writes the results to `path`, whole or not at all; "-" is standard output. */
 enum bench_status bench_write(const json_t *results, const char *path);
+
+/* Whether bench_write could begin now; says why not. */
+enum bench_status bench_writable(const char *path);
 
 /* Creates DIRECTORY/<cpu>/ and names the file in it by time and commit.  Returns a string to free, NULL on failure. */
 char *bench_results_path(const char *directory);
 
+/* Non-zero if all that was written to `out` went out; else it has said why, once. */
+int bench_flush(FILE *out);
+
 /* ---- scratch.c ---- */
 
-/* A new directory for temporary files beside the program's own; NULL on failure.  Removed, with all in it, by
- * bench_scratch_remove.  From then on SIGINT, SIGTERM and SIGHUP do not end the program: bench_stopped() returns them.
- */
-const char *bench_scratch_create(void);
+/* A new directory for temporary files in `place`, or where scratch.c finds one if that is NULL; NULL on failure, which
+ * it has said.  Removed, with all in it, by bench_scratch_remove. */
+const char *bench_scratch_create(const char *place);
 void bench_scratch_remove(void);
+
+/* From here on SIGINT, SIGTERM and SIGHUP do not end the program: bench_stopped() returns them.  Writes beyond a limit
+ * or to a closed pipe fail instead of ending it. */
+void bench_catch_signals(void);
 int bench_stopped(void);
 
 #ifdef __cplusplus

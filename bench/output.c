@@ -84,22 +84,38 @@ static void utc_now(const char *format, char *text, size_t capacity)
         snprintf(text, capacity, "unknown");
 }
 
-json_t *bench_results(void)
+const char *bench_commit(void)
+{
+    return BENCH_COMMIT;
+}
+
+static void drop_repetitions(json_t *benchmarks)
+{
+    for (size_t i = json_array_size(benchmarks); i > 0; i--) {
+        const char *type = json_string_value(json_object_get(json_array_get(benchmarks, i - 1), "run_type"));
+        if (type && strcmp(type, "iteration") == 0)
+            json_array_remove(benchmarks, i - 1);
+    }
+}
+
+json_t *bench_results(int aggregates_only)
 {
     char date[64];
     char *text = bench_shim_json();
-    json_error_t error;
+    json_error_t error = {.text = "no context"};
     json_t *root = text ? json_loads(text, 0, &error) : NULL;
     json_t *context = json_object_get(root, "context");
     free(text);
     utc_now("%Y-%m-%dT%H:%M:%S+00:00", date, sizeof(date));
     if (!json_is_object(context) || json_object_set_new(context, "date", json_string(date)) != 0) {
-        bench_error("the results cannot be put together");
+        bench_error("the results cannot be put together: %s", text ? error.text : "not enough memory");
         json_decref(root);
         return NULL;
     }
     json_object_del(context, "host_name");
     json_object_del(context, "executable");
+    if (aggregates_only)
+        drop_repetitions(json_object_get(root, "benchmarks"));
     return root;
 }
 
@@ -127,11 +143,46 @@ static int dump(const json_t *root, FILE *out)
     return fflush(out) == 0 && !ferror(out);
 }
 
+/* At once, so that errno is that of the write that fails. */
+static enum bench_status write_to_stdout(const json_t *results)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&text, &len);
+    int ok = memory && dump(results, memory);
+    if (memory)
+        ok = fclose(memory) == 0 && ok;
+    if (ok) {
+        size_t written = fwrite(text, 1, len, stdout);
+        ok = bench_flush(stdout) && written == len;
+    } else {
+        bench_error("not enough memory");
+    }
+    free(text);
+    return ok ? BENCH_OK : BENCH_FAILED;
+}
+
+static enum bench_status cannot_write(const char *path, enum sealane_error error)
+{
+    if (error == SEALANE_OK)
+        return BENCH_OK;
+    bench_error("%s: %s [%s]", path, sealane_error_message(error), sealane_error_name(error));
+    return BENCH_FAILED;
+}
+
+enum bench_status bench_writable(const char *path)
+{
+    sealane_output *output;
+    enum sealane_error error = sealane_output_create(&output, path, SEALANE_OUTPUT_REPLACE);
+    sealane_output_free(output);
+    return cannot_write(path, error);
+}
+
 enum bench_status bench_write(const json_t *results, const char *path)
 {
     sealane_output *output;
     if (strcmp(path, "-") == 0)
-        return dump(results, stdout) ? BENCH_OK : BENCH_FAILED;
+        return write_to_stdout(results);
     enum sealane_error error = sealane_output_create(&output, path, SEALANE_OUTPUT_REPLACE);
     if (error == SEALANE_OK) {
         int fd = dup(sealane_output_fd(output));
@@ -144,9 +195,7 @@ enum bench_status bench_write(const json_t *results, const char *path)
         error = ok ? sealane_output_commit(output) : SEALANE_E_IO;
     }
     sealane_output_free(output);
-    if (error != SEALANE_OK)
-        bench_error("%s: %s [%s]", path, sealane_error_message(error), sealane_error_name(error));
-    return error == SEALANE_OK ? BENCH_OK : BENCH_FAILED;
+    return cannot_write(path, error);
 }
 
 /* "AMD EPYC 9654 96-Core Processor" becomes "amd-epyc-9654-96-core-processor". */

@@ -71,7 +71,7 @@ static void end(void)
 
 static size_t cases(const struct bench_options *options, struct bench_case *out, size_t capacity)
 {
-    static const char *const names[] = {"decode", "lookup"};
+    static const char *const names[] = {"workload:decode", "workload:lookup"};
     size_t count = 0;
 
     (void)options;
@@ -259,15 +259,15 @@ static size_t setup_cost(void *opaque, struct bench_counter *counters)
     const struct bench_implementation bench_overhead_##id = {                                                          \
         .name = row_name, .setup = setup_##id, .run = run, .counters = hook, .teardown = teardown};
 
-extern const struct bench_implementation bench_overhead_plain, bench_overhead_plain_control,
-    bench_overhead_openssl_clickhouse_way, bench_overhead_sealane, bench_overhead_copies_only,
+extern const struct bench_implementation bench_overhead_plain_read, bench_overhead_plain_control,
+    bench_overhead_openssl_clickhouse_way, bench_overhead_sealane, bench_overhead_plain_copies_only,
     bench_overhead_openssl_in_place;
 
-ROW(plain, "plain", SET_PLAIN, OVERHEAD_WAY_PLAIN, NULL)
-ROW(plain_control, "plain-control", SET_CONTROL, OVERHEAD_WAY_PLAIN, NULL)
+ROW(plain_read, "plain:read", SET_PLAIN, OVERHEAD_WAY_PLAIN, NULL)
+ROW(plain_control, "plain:control", SET_CONTROL, OVERHEAD_WAY_PLAIN, NULL)
 ROW(openssl_clickhouse_way, "openssl:clickhouse-way", SET_CLICKHOUSE, OVERHEAD_WAY_CLICKHOUSE, setup_cost)
 ROW(sealane, "sealane", SET_SEALANE, OVERHEAD_WAY_SEALANE, NULL)
-ROW(copies_only, "copies-only", SET_COPIES_ONLY, OVERHEAD_WAY_COPIES_ONLY, NULL)
+ROW(plain_copies_only, "plain:copies-only", SET_COPIES_ONLY, OVERHEAD_WAY_COPIES_ONLY, NULL)
 ROW(openssl_in_place, "openssl:in-place", SET_EVP_IN_PLACE, OVERHEAD_WAY_EVP_IN_PLACE, NULL)
 
 const struct bench_suite bench_suite_overhead = {
@@ -275,6 +275,7 @@ const struct bench_suite bench_suite_overhead = {
     .default_rounds = 45,
     .discard_rounds = 1,
     .single_iteration_rounds = 15,
+    .needs_scratch = 1,
     .cases = cases,
     .begin = begin,
     .end = end,

@@ -205,11 +205,11 @@ static void find_pairs(struct pairs *pairs, const struct bench_result *results, 
 {
     memset(pairs, 0, sizeof *pairs);
     pairs->noise = -1;
-    pairs->plain = bench_find(results, count, "plain", kase);
-    pairs->control = bench_find(results, count, "plain-control", kase);
+    pairs->plain = bench_find(results, count, "plain:read", kase);
+    pairs->control = bench_find(results, count, "plain:control", kase);
     pairs->faithful = bench_find(results, count, "openssl:clickhouse-way", kase);
     pairs->sealane = bench_find(results, count, "sealane", kase);
-    pairs->copies = bench_find(results, count, "copies-only", kase);
+    pairs->copies = bench_find(results, count, "plain:copies-only", kase);
     pairs->in_place = bench_find(results, count, "openssl:in-place", kase);
     for (size_t i = 0; i < count; i++)
         if (strcmp(results[i].row->kase->name, kase) == 0)
@@ -228,7 +228,7 @@ static void print_case(const struct bench_result *results, size_t count, const c
     find_pairs(&pairs, results, count, kase);
     if (pairs.rounds == 0)
         return;
-    fprintf(out, "\n  %-24s %9s %9s %9s   %-33s%s\n", what, "median", "best", "wall", "cost against plain (CPU)",
+    fprintf(out, "\n  %-24s %9s %9s %9s   %-33s%s\n", what, "median", "best", "wall", "cost against plain:read (CPU)",
             "ClickHouse itself *");
     for (size_t i = 0; i < count; i++)
         if (strcmp(results[i].row->kase->name, kase) == 0)
@@ -247,20 +247,21 @@ static void print_method(size_t rounds, FILE *out)
 {
     static const char *const lines[] = {
         "The rows of a round run in random order.  A cost is the median of the rounds' CPU time ratios to",
-        "plain, with the interval that holds it with 99 % confidence (the extremes, below 8 rounds).  plain-control is "
-        "plain",
-        "once more, on files of its own: how far its interval reaches is the noise, and a cost not wholly beyond it is "
-        "not",
-        "shown.  wall: median wall clock.",
-        "copies-only: the ClickHouse way with memcpy for the cipher.  openssl:in-place: the ClickHouse way without its "
-        "copies.",
-        "A part is the mean of what it adds to plain and of what leaving it out of the whole saves; its range spans "
-        "the two.",
+        "plain:read, with the interval that holds it with 99 % confidence (the extremes, below 8 rounds).  "
+        "plain:control",
+        "is plain:read once more, on files of its own: how far its interval reaches is the noise, and a cost not "
+        "wholly",
+        "beyond it is not shown.  wall: median wall clock.",
+        "plain:copies-only: the ClickHouse way with memcpy for the cipher.  openssl:in-place: the ClickHouse way "
+        "without",
+        "its copies.  A part is the mean of what it adds to plain:read and of what leaving it out of the whole saves; "
+        "its",
+        "range spans the two.",
         "* ClickHouse 26.7 on another machine (Zen 4, 8 million rows, warm, one thread, LZ4, CPU time of whole "
-        "queries, and a",
-        "  look-up is more than reading): for orientation.  In place it cost +6.6 % there, where its own way cost +30 "
-        "%",
-        "  (geometric means of 8 queries).",
+        "queries,",
+        "  and a look-up is more than reading): for orientation.  In place it cost +6.6 % there, where its own way "
+        "cost",
+        "  +30 % (geometric means of 8 queries).",
     };
 
     fprintf(out, "\n  %zu rounds.  ", rounds);
@@ -281,8 +282,8 @@ enum bench_status overhead_report(const struct bench_options *options, const str
             "What encryption at rest costs here: %d LZ4 columns, %.0f MiB in %.0f MiB of files, page cache warm, one "
             "thread\n",
             OVERHEAD_COLUMNS, (double)data->plaintext_bytes / mib, (double)data->compressed_bytes / mib);
-    print_case(results, count, "decode", "decode all, CPU ms", out);
-    print_case(results, count, "lookup", "one look-up, CPU us", out);
+    print_case(results, count, "workload:decode", "decode all, CPU ms", out);
+    print_case(results, count, "workload:lookup", "one look-up, CPU us", out);
     print_method(results[0].sample_count, out);
     return BENCH_OK;
 }

@@ -68,11 +68,12 @@ static enum bench_status list_rows(const struct bench_plan *plan, struct bench_r
     return BENCH_OK;
 }
 
-enum bench_status bench_list(const struct bench_plan *plan, FILE *out)
+enum bench_status bench_list(const struct bench_plan *plan, FILE *out, size_t *count)
 {
     struct bench_run run = {0};
     enum bench_status status = list_rows(plan, &run);
-    for (size_t i = 0; i < run.count && status == BENCH_OK; i++)
+    *count = status == BENCH_OK ? run.count : 0;
+    for (size_t i = 0; i < *count && out; i++)
         fprintf(out, "%s\n", run.rows[i].full_name);
     bench_run_free(&run);
     return status;

@@ -180,15 +180,16 @@ const Statistic statistics[] = {
 
 } // namespace
 
-extern "C" int bench_shim_init(int *argc, char **argv, void (*print_help)(void))
+// The library reads its flags from the environment, too, before main().  It keeps pointers into these.
+extern "C" void bench_shim_init(void)
 {
-    benchmark::Initialize(argc, argv, print_help);
-    for (int i = 1; i < *argc; i++)
-        if (std::strncmp(argv[i], "--benchmark_", 12) == 0) {
-            bench_error("Google Benchmark does not know this: %s", argv[i]);
-            return 0;
-        }
-    return 1;
+    static char program[] = "sealane-bench", no_list[] = "--benchmark_list_tests=false";
+    static char no_shuffle[] = "--benchmark_enable_random_interleaving=false",
+                no_counters[] = "--benchmark_perf_counters=";
+    static char no_warm_up[] = "--benchmark_min_warmup_time=0";
+    static char *arguments[] = {program, no_list, no_shuffle, no_counters, no_warm_up, nullptr};
+    int count = 5;
+    benchmark::Initialize(&count, arguments);
 }
 
 extern "C" void bench_shim_context(const char *key, const char *value)

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,23 @@ void bench_context(const char *key, const char *format, ...)
     vsnprintf(value, sizeof(value), format, arguments);
     va_end(arguments);
     bench_shim_context(key, value);
+}
+
+int bench_flush(FILE *out)
+{
+    static int said;
+    const int earlier = errno; /* of a write that failed before the last flush, if the caller has just made it */
+    if (fflush(out) != 0) {
+        if (!said)
+            bench_error("standard output: %s", strerror(errno));
+    } else if (ferror(out)) {
+        if (!said)
+            bench_error("standard output: %s", earlier ? strerror(earlier) : "cannot be written");
+    } else {
+        return 1;
+    }
+    said = 1;
+    return 0;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014). */

@@ -1,0 +1,82 @@
+/* Writes sealane-bench's manual page from options.def: docgen VERSION. */
+#include <stdio.h>
+
+#include "bench/options.h"
+
+static void roff(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if (*at == '-')
+            fputs("\\-", stdout);
+        else if (*at == '\\')
+            fputs("\\e", stdout);
+        else if (*at == '\'' || (*at == '.' && at == text))
+            printf("\\&%c", *at);
+        else
+            putchar(*at);
+    }
+}
+
+static void write_option(enum bench_option_id id)
+{
+    const struct bench_option *option = &bench_options_table[id];
+    printf(".TP\n");
+    if (option->short_name)
+        printf("\\fB\\-%c\\fR, ", option->short_name);
+    printf("\\fB\\-\\-");
+    roff(option->name);
+    printf("\\fR%s\\fI", *option->argument && !bench_option_is_google(id) ? " " : "");
+    roff(option->argument);
+    printf("\\fR\n");
+    roff(option->help);
+    printf("\n");
+}
+
+static void write_options(void)
+{
+    printf(".SH OPTIONS\n");
+    for (int id = 0; id < BENCH_OPTIONS; id++)
+        if (!bench_option_is_google((enum bench_option_id)id))
+            write_option((enum bench_option_id)id);
+    printf(".SS \"Of Google Benchmark's flags\"\n");
+    for (int id = 0; id < BENCH_OPTIONS; id++)
+        if (bench_option_is_google((enum bench_option_id)id))
+            write_option((enum bench_option_id)id);
+    printf(".SS \"Refused, because they could have no effect\"\n");
+    for (size_t i = 0; i < bench_options_refused_count; i++) {
+        printf(".TP\n\\fB\\-\\-");
+        roff(bench_options_refused[i].name);
+        printf("\\fR\n");
+        roff(bench_options_refused[i].help);
+        printf("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    printf(".TH SEALANE-BENCH 1 \"\" \"sealane %s\" \"User Commands\"\n", argc > 1 ? argv[1] : "");
+    printf(
+        ".SH NAME\nsealane\\-bench \\- measure what AES\\-256\\-CTR costs on this machine\n"
+        ".SH SYNOPSIS\n.B sealane\\-bench\n[\\fIOPTION\\fR]...\n"
+        ".SH DESCRIPTION\n"
+        "Measures this library beside others in interleaved rounds of one process, compares every row's output with\n"
+        "OpenSSL's or with its input before it is timed, and prints a table for each suite:\n"
+        ".TP\n\\fBkernels\\fR\nthe cipher alone, from 16 bytes to 256 MiB a call\n"
+        ".TP\n\\fBfiles\\fR\nsealing and unsealing a file, against cp and sync\n"
+        ".TP\n\\fBoverhead\\fR\nwhat encryption at rest costs a column store\n"
+        ".PP\nAll of them take about two minutes.\n");
+    write_options();
+    printf(
+        ".SH EXIT STATUS\n.TP\n0\ndone\n"
+        ".TP\n1\nfailed: an output is wrong, dispatch is more than 3 %% slower than another kernel, or something "
+        "cannot be read or written\n"
+        ".TP\n2\nusage, or no row matches\n"
+        ".PP\nSIGINT, SIGTERM and SIGHUP remove temporary files and end the program by that signal.\n"
+        ".SH FILES\nSuites files and overhead write temporary files: to \\fB\\-\\-scratch\\fR, else beside the program "
+        "if that is a\nbuild directory, else to \\fBTMPDIR\\fR, /var/tmp or the working directory, whichever comes "
+        "first and allows it. The\nprogram says where.\n"
+        ".SH EXAMPLES\nSealing 4 GiB against copying them, on the disk of /srv, which needs 12 GiB for that time:\n"
+        ".PP\n.RS\nsealane\\-bench \\-\\-suite files \\-\\-files\\-bytes 4G \\-\\-scratch /srv \\-\\-rounds 8\n.RE\n"
+        ".SH SEE ALSO\n.BR sealane (1)\n");
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
