@@ -165,10 +165,11 @@ enum sealane_error sl_superblock_verify(const struct sl_superblock *sb, const ui
 {
     uint8_t mac[SL_MAC_LEN];
     enum sealane_error error = sl_hmac(mac, keys->header, page, MAC_AT);
+    if (error == SEALANE_OK && !sl_equal(mac, page + MAC_AT, SL_MAC_LEN))
+        error = SEALANE_E_DAMAGED;
+    sl_wipe(mac, sizeof mac); /* of a forged page, it is what the forger lacks */
     if (error != SEALANE_OK)
         return error;
-    if (!sl_equal(mac, page + MAC_AT, SL_MAC_LEN))
-        return SEALANE_E_DAMAGED;
     return sl_superblock_regular(sb, page) ? SEALANE_OK : SEALANE_E_UNSUPPORTED;
 }
 
@@ -205,10 +206,11 @@ enum sealane_error sl_commit_load(struct sl_commit *commit, const uint8_t page[S
         return SEALANE_E_DAMAGED;
     if (keys != NULL) {
         enum sealane_error error = commit_mac(mac, page, file_id, keys);
+        if (error == SEALANE_OK && !sl_equal(mac, page + MAC_AT, SL_MAC_LEN))
+            error = SEALANE_E_DAMAGED;
+        sl_wipe(mac, sizeof mac);
         if (error != SEALANE_OK)
             return error;
-        if (!sl_equal(mac, page + MAC_AT, SL_MAC_LEN))
-            return SEALANE_E_DAMAGED;
     }
     commit->sequence = sl_load_le64(page + CR_SEQUENCE);
     commit->state = sl_load_le32(page + CR_STATE);

@@ -172,6 +172,7 @@ static enum sealane_error unwrap_record(struct services *services, const sealane
     error = sl_keystore_record_mac(mac, keystore, record);
     if (!error && !sl_equal(mac, record->mac, sizeof mac))
         error = SEALANE_E_KEYSTORE_DAMAGED;
+    sl_wipe(mac, sizeof mac); /* of a forged record, it is what the forger lacks */
     return error;
 }
 
@@ -189,6 +190,7 @@ static enum sealane_error verify(sealane_keystore *keystore, struct services *se
     error = sl_keystore_file_mac(expected, keystore, text, len);
     if (!error && !sl_equal(expected, mac, SL_HASH_LEN))
         error = SEALANE_E_KEYSTORE_DAMAGED;
+    sl_wipe(expected, sizeof expected);
     keystore->verified = !error;
     return error;
 }

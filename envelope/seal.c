@@ -32,7 +32,7 @@ static enum sealane_error new_superblock(struct sl_superblock *sb, const uint8_t
                                          const uint8_t key_id[SEALANE_KEY_ID_LEN])
 {
     struct timespec now;
-    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0)
         return SEALANE_E_IO;
     memset(sb, 0, sizeof *sb);
     sb->version = SL_FORMAT_VERSION;

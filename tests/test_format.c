@@ -1,4 +1,6 @@
 /* The layout and the key schedule, against vectors that an independent program made. */
+#define _GNU_SOURCE
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -310,12 +312,65 @@ static void test_tail(void **state)
     sl_secret_free(keys);
 }
 
+/* ---- What a refusal leaves behind ---- */
+
+struct refusal {
+    const struct sl_superblock *superblock;
+    const struct sl_file_keys *keys;
+    const uint8_t *page;
+    bool commit;
+    enum sealane_error error;
+};
+
+static void *refuse(void *argument)
+{
+    struct refusal *refusal = argument;
+    struct sl_commit commit;
+    volatile uint8_t above[32768]; /* the end of the thread writes to the top of its stack only */
+    above[0] = above[sizeof above - 1] = 0;
+    refusal->error = refusal->commit
+                         ? sl_commit_load(&commit, refusal->page, refusal->superblock->file_id, refusal->keys)
+                         : sl_superblock_verify(refusal->superblock, refusal->page, refusal->keys);
+    return above[0] ? NULL : refusal;
+}
+
+/* The right code of a forged page must not be found on a stack: who reads that much could finish the forgery. */
+static void test_no_code_on_the_stack(void **state)
+{
+    (void)state;
+    static _Alignas(4096) uint8_t stack[1 << 18];
+    const struct vector *v = &vectors[0];
+    struct sl_superblock sb = superblock_of(v);
+    struct sl_file_keys *keys = keys_of(v);
+    for (int commit = 0; commit < 2; commit++) {
+        size_t size;
+        uint8_t *file = make_file(v, &size);
+        uint8_t *page = commit ? file + size - SL_PAGE : file;
+        uint8_t right[SL_MAC_LEN];
+        memcpy(right, page + SL_PAGE - SL_MAC_LEN, SL_MAC_LEN);
+        page[SL_PAGE - 1] ^= 1;
+        struct refusal refusal = {.superblock = &sb, .keys = keys, .page = page, .commit = commit};
+        pthread_attr_t attributes;
+        pthread_t thread;
+        memset(stack, 0, sizeof stack);
+        assert_int_equal(pthread_attr_init(&attributes), 0);
+        assert_int_equal(pthread_attr_setstack(&attributes, stack, sizeof stack), 0);
+        assert_int_equal(pthread_create(&thread, &attributes, refuse, &refusal), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        pthread_attr_destroy(&attributes);
+        assert_int_equal(refusal.error, SEALANE_E_DAMAGED);
+        assert_null(memmem(stack, sizeof stack, right, SL_MAC_LEN));
+        free(file);
+    }
+    sl_secret_free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys), cmocka_unit_test(test_keys_are_separate), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_load), cmocka_unit_test(test_newer_versions),    cmocka_unit_test(test_size),
-        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_keys), cmocka_unit_test(test_keys_are_separate),    cmocka_unit_test(test_files),
+        cmocka_unit_test(test_load), cmocka_unit_test(test_newer_versions),       cmocka_unit_test(test_size),
+        cmocka_unit_test(test_tail), cmocka_unit_test(test_no_code_on_the_stack),
     };
     return cmocka_run_group_tests(tests, read_vectors, NULL);
 }
