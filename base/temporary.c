@@ -28,8 +28,8 @@ enum {
     WAIT_MS_MAX = 500, /* for an open(2) or rename(2) that another thread is in the middle of */
 };
 
-/* BUSY: its thread is about to create or rename it, and it may or may not be there.  TAKEN: abandon_all has it, and the
- * slot is never used again. */
+/* CLAIMED: somebody's slot, and nothing to remove: not made yet, or renamed already.  BUSY: its thread is about to
+ * create or rename it, and it may or may not be there.  TAKEN: abandon_all has it, and the slot is never used again. */
 enum state { FREE, CLAIMED, BUSY, ARMED, TAKEN };
 
 /* Slots are reused and never freed, so that a handler may walk the list at any instant. */
@@ -40,7 +40,11 @@ struct sl_temporary {
     _Atomic pid_t thread; /* that made it busy */
     int directory_fd;
     bool is_directory;
-    char path[PATH_BYTES]; /* below directory_fd: so that neither chdir nor a renamed parent matters */
+    /* What may be in a directory, NULL until it is known which directory that is: device and inode are set by then. */
+    const char *const *_Atomic contents;
+    dev_t device;
+    ino_t inode;
+    char path[PATH_BYTES]; /* in directory_fd: so that neither chdir nor a renamed parent matters */
 };
 
 static struct sl_temporary *_Atomic slots;
@@ -91,6 +95,7 @@ static void set_place(struct sl_temporary *t, int directory_fd, bool is_director
     t->pid = getpid();
     t->directory_fd = directory_fd;
     t->is_directory = is_directory;
+    atomic_store(&t->contents, NULL);
 }
 
 static enum sealane_error choose_path(char path[PATH_BYTES], const char *name)
@@ -160,38 +165,127 @@ static enum sealane_error create(struct sl_temporary **temporary, int *fd, int d
     return error;
 }
 
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* A umask can only take rights away, and only the owner's are missed.  Nothing is changed where they are there: some
+ * file systems have modes of their own and refuse. */
+static enum sealane_error restore_file_mode(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || ((st.st_mode & 0600) != 0600 && fchmod(fd, 0600) != 0))
+        return sl_errno_error(errno);
+    return SEALANE_OK;
+}
+
 enum sealane_error sl_temporary_file(struct sl_temporary **temporary, int *fd, int directory_fd, const char *name)
 {
-    return create(temporary, fd, directory_fd, name);
-}
-
-enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int directory_fd, const char *name)
-{
-    return create(temporary, NULL, directory_fd, name);
-}
-
-enum sealane_error sl_temporary_inside(struct sl_temporary **temporary, int *fd, const struct sl_temporary *directory,
-                                       const char *name)
-{
-    *temporary = NULL;
-    struct sl_temporary *t = claim();
-    if (!t)
-        return SEALANE_E_NO_MEMORY;
-    set_place(t, directory->directory_fd, false);
-    int len = snprintf(t->path, sizeof t->path, "%s/%s", directory->path, name);
-    if (len < 0 || (size_t)len >= sizeof t->path) {
-        atomic_store(&t->state, FREE);
-        return SEALANE_E_ARGUMENT;
+    *fd = -1;
+    enum sealane_error error = create(temporary, fd, directory_fd, name);
+    if (error)
+        return error;
+    error = restore_file_mode(*fd);
+    if (error) {
+        close(*fd);
+        *fd = -1;
+        sl_temporary_remove(*temporary);
+        *temporary = NULL;
     }
-    enum sealane_error error = SEALANE_OK;
-    bool taken;
-    if (fd)
-        error = make(t, fd, &taken);
-    else
-        atomic_store(&t->state, ARMED);
-    if (!error)
-        *temporary = t;
     return error;
+}
+
+/* fchmod refuses descriptors of O_PATH, and no others can be had of a directory without rights. */
+static enum sealane_error restore_directory_mode(int fd)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return chmod(path, 0700) == 0 ? SEALANE_OK : SEALANE_E_PERMISSION;
+}
+
+/* That it is ours and empty says that nothing is lost if it is not the one that was made: who may write in the parent
+ * can have exchanged it, for one that is full of our keys, say. */
+static enum sealane_error examine_made(const struct stat *st, int fd)
+{
+    if (st->st_uid != geteuid())
+        return SEALANE_E_LAX_PERMISSIONS;
+    enum sealane_error error = SEALANE_OK;
+    if ((st->st_mode & 0700) != 0700)
+        error = restore_directory_mode(fd);
+    if (!error)
+        error = sl_check_empty(fd);
+    return error == SEALANE_E_EXISTS ? SEALANE_E_NOT_FOUND : error;
+}
+
+/* Opens the directory that was just made, and notes which one it is. */
+static enum sealane_error open_made(struct sl_temporary *t, int *fd, const char *const *contents)
+{
+    struct stat st;
+    int held = openat(t->directory_fd, t->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (held < 0)
+        return errno == ENOTDIR || errno == ELOOP ? SEALANE_E_NOT_FOUND : sl_errno_error(errno);
+    enum sealane_error error = fstat(held, &st) == 0 ? examine_made(&st, held) : sl_errno_error(errno);
+    if (!error) {
+        *fd = openat(held, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        error = *fd >= 0 ? SEALANE_OK : sl_errno_error(errno);
+    }
+    close(held);
+    if (error)
+        return error;
+    t->device = st.st_dev;
+    t->inode = st.st_ino;
+    atomic_store(&t->contents, contents);
+    return SEALANE_OK;
+}
+
+enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int *fd, int directory_fd, const char *name,
+                                          const char *const *contents)
+{
+    *fd = -1;
+    enum sealane_error error = create(temporary, NULL, directory_fd, name);
+    if (error)
+        return error;
+    error = open_made(*temporary, fd, contents);
+    if (error) {
+        sl_temporary_remove(*temporary);
+        *temporary = NULL;
+    }
+    return error;
+}
+
+/* The directory itself, if it still has its temporary name; else -1.  Who may write in the parent can have put a link
+ * or another directory there, at the latest once it has its final name. */
+static int open_own(const struct sl_temporary *t)
+{
+    struct stat st;
+    int fd = openat(t->directory_fd, t->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, &st) == 0 && st.st_dev == t->device && st.st_ino == t->inode))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool still_there(const struct sl_temporary *t)
+{
+    int fd = open_own(t);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* Async-signal-safe.  Contents are removed in the very directory that was made, and only while it has its temporary
+ * name: under the final one they are not ours to remove. */
+static void remove_from_disk(const struct sl_temporary *t)
+{
+    const char *const *names = atomic_load(&t->contents);
+    int fd = names ? open_own(t) : -1;
+    if (fd >= 0) {
+        for (; *names; names++)
+            unlinkat(fd, *names, 0);
+        close(fd);
+    }
+    unlinkat(t->directory_fd, t->path, t->is_directory ? AT_REMOVEDIR : 0);
 }
 
 const char *sl_temporary_name(const struct sl_temporary *temporary)
@@ -199,8 +293,19 @@ const char *sl_temporary_name(const struct sl_temporary *temporary)
     return temporary->path;
 }
 
+/* Takes the name from our file, but not from one that somebody else has put there meanwhile.  There is no call that
+ * compares and removes in one step: a file that comes between the two is lost. */
+static void unlink_own(int directory_fd, const char *name, int fd)
+{
+    struct stat ours;
+    struct stat there;
+    if (fstat(fd, &ours) == 0 && fstatat(directory_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        same_file(&ours, &there))
+        unlinkat(directory_fd, name, 0);
+}
+
 /* Network and FUSE file systems lack the flag; there a hard link refuses an existing name just as atomically. */
-static enum sealane_error rename_to_new(int directory_fd, const char *from, const char *to)
+static enum sealane_error rename_to_new(int directory_fd, const char *from, const char *to, int fd)
 {
     if (syscall(SYS_renameat2, directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
         return SEALANE_OK;
@@ -210,7 +315,7 @@ static enum sealane_error rename_to_new(int directory_fd, const char *from, cons
         return sl_errno_error(errno);
     if (unlinkat(directory_fd, from, 0) != 0) {
         int number = errno;
-        unlinkat(directory_fd, to, 0);
+        unlink_own(directory_fd, to, fd);
         return sl_errno_error(number);
     }
     return SEALANE_OK;
@@ -220,22 +325,24 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
 {
     struct sl_temporary *t = *temporary;
     int directory_fd = t->directory_fd;
+    if (t->pid != getpid())
+        return SEALANE_E_ARGUMENT;
     enum sealane_error error = sl_sync(fd);
     if (error)
         return error;
     if (!enter(t))
         error = SEALANE_E_IO;
     else if (!replace)
-        error = rename_to_new(directory_fd, t->path, name);
+        error = rename_to_new(directory_fd, t->path, name, fd);
     else if (renameat(directory_fd, t->path, directory_fd, name) != 0)
         error = sl_errno_error(errno);
-    leave(t, ARMED);
+    leave(t, error ? ARMED : CLAIMED);
     if (error)
         return error;
     error = sl_sync_if_possible(directory_fd);
     if (error) {
         if (!replace)
-            unlinkat(directory_fd, name, 0);
+            unlink_own(directory_fd, name, fd);
         return error;
     }
     sl_temporary_forget(t);
@@ -243,22 +350,32 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
     return SEALANE_OK;
 }
 
+/* Back to where the caller's clean-up finds it; if even that fails, a whole directory stays under the name. */
+static void take_back(struct sl_temporary *t, const char *name)
+{
+    bool back = enter(t) && renameat(t->directory_fd, name, t->directory_fd, t->path) == 0;
+    leave(t, back ? ARMED : CLAIMED);
+}
+
 enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporary, const char *name)
 {
     struct sl_temporary *t = *temporary;
     enum sealane_error error = SEALANE_OK;
+    if (t->pid != getpid())
+        return SEALANE_E_ARGUMENT;
     if (!enter(t))
         error = SEALANE_E_IO;
+    else if (!still_there(t))
+        error = SEALANE_E_NOT_FOUND;
     else if (renameat(t->directory_fd, t->path, t->directory_fd, name) != 0)
         /* A file, or a mount point, of that name. */
         error = errno == ENOTDIR || errno == EBUSY ? SEALANE_E_EXISTS : sl_errno_error(errno);
-    leave(t, ARMED);
+    leave(t, error ? ARMED : CLAIMED);
     if (error)
         return error;
     error = sl_sync_if_possible(t->directory_fd);
     if (error) {
-        /* Back to where the caller's clean-up finds it; if even that fails, a whole directory stays under the name. */
-        (void)!renameat(t->directory_fd, name, t->directory_fd, t->path);
+        take_back(t, name);
         return error;
     }
     sl_temporary_forget(t);
@@ -270,16 +387,18 @@ void sl_temporary_remove(struct sl_temporary *temporary)
 {
     if (!temporary)
         return;
-    if (temporary->pid == getpid())
-        unlinkat(temporary->directory_fd, temporary->path, temporary->is_directory ? AT_REMOVEDIR : 0);
+    if (temporary->pid == getpid() && atomic_load(&temporary->state) != CLAIMED)
+        remove_from_disk(temporary);
     sl_temporary_forget(temporary);
 }
 
 void sl_temporary_forget(struct sl_temporary *temporary)
 {
-    int expected = ARMED;
-    if (temporary)
-        atomic_compare_exchange_strong(&temporary->state, &expected, FREE);
+    if (!temporary)
+        return;
+    int state = atomic_load(&temporary->state);
+    while ((state == ARMED || state == CLAIMED) && !atomic_compare_exchange_weak(&temporary->state, &state, FREE))
+        continue;
 }
 
 /* Until no other thread is in the middle of creating or renaming.  This thread may be: the handler interrupted it, and
@@ -303,7 +422,7 @@ static bool take(struct sl_temporary *t)
     return state == TAKEN;
 }
 
-/* Three walks, as contents go before their directory, and neither while a rename of it is under way. */
+/* Three walks: a directory goes after the temporaries in it, and nothing while a rename of it is under way. */
 void sl_temporary_abandon_all(void)
 {
     int saved_errno = errno;
@@ -316,7 +435,7 @@ void sl_temporary_abandon_all(void)
     for (int directories = 0; directories <= 1; directories++) {
         for (struct sl_temporary *t = atomic_load(&slots); t; t = t->next) {
             if (take(t) && t->pid == self && t->is_directory == (bool)directories)
-                unlinkat(t->directory_fd, t->path, directories ? AT_REMOVEDIR : 0);
+                remove_from_disk(t);
         }
     }
     errno = saved_errno;

@@ -12,27 +12,27 @@
 
 struct sl_temporary;
 
-/* Creates a file (0600, open for reading and writing, close-on-exec) in the directory that `directory_fd` has open; *fd
- * is the caller's to close.  directory_fd must stay open until the temporary is removed or published.  *temporary is
- * NULL on failure. One thread at a time per temporary. */
+/* Creates a file (0600 whatever the umask, open for reading and writing, close-on-exec) in the directory that
+ * `directory_fd` has open; *fd is the caller's to close.  directory_fd must stay open until the temporary is removed or
+ * published.  On failure *temporary is NULL and *fd is -1.  One thread at a time per temporary. */
 SEALANE_CHECK enum sealane_error sl_temporary_file(struct sl_temporary **temporary, int *fd, int directory_fd,
                                                    const char *name);
 
-/* Creates a directory (0700) in the same way. */
-SEALANE_CHECK enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int directory_fd,
-                                                        const char *name);
-
-/* The same for `name` within a temporary directory, by that very name: it is removed with the rest.  With fd NULL the
- * file is only registered, to be removed if it is there: somebody else creates it, by sl_temporary_publish(). */
-SEALANE_CHECK enum sealane_error sl_temporary_inside(struct sl_temporary **temporary, int *fd,
-                                                     const struct sl_temporary *directory, const char *name);
+/* Creates a directory (0700) in the same way; *fd has it open.  What has one of the names `contents` (a list ended by
+ * NULL, never freed) in it is removed with it, wherever it came from, as are other temporaries in it.  Somebody else
+ * who may write in the directory that it lies in can hinder all this, but not direct it to other files: what now has
+ * the name and is not what was made here is neither filled, published nor emptied (NOT_FOUND; LAX_PERMISSIONS if it is
+ * another user's). */
+SEALANE_CHECK enum sealane_error sl_temporary_directory(struct sl_temporary **temporary, int *fd, int directory_fd,
+                                                        const char *name, const char *const *contents);
 
 /* Its name in its directory. */
 const char *sl_temporary_name(const struct sl_temporary *temporary);
 
 /* Makes the file durable, gives it its final name in the same directory, and makes that durable.  Without `replace`
- * a name that exists is EXISTS.  On success *temporary is NULL.  On failure nothing new has the name, unless a file was
- * replaced and only the last step, the directory's fsync, failed; the temporary is still to be removed. */
+ * a name that exists is EXISTS.  In a child of the process that made it: ARGUMENT.  On success *temporary is NULL.  On
+ * failure nothing new has the name, unless a file was replaced and only the last step, the directory's fsync, failed;
+ * the temporary is still to be removed. */
 SEALANE_CHECK enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd, const char *name,
                                                       bool replace);
 

@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,15 +17,13 @@
 #include "base/wipe.h"
 #include "envelope/keystore_file.h"
 
-/* The directory in the making, and the names within it that a clean-up must know. */
+/* The directory in the making. */
 struct site {
     char *parent_path; /* with a slash at its end */
     char *name;
     int parent_fd;
     int fd;
     struct sl_temporary *directory;
-    struct sl_temporary *keystore;
-    struct sl_temporary *kek;
 };
 
 /* The texts that the one record's pairs point to. */
@@ -65,27 +62,14 @@ static enum sealane_error check_free(const struct site *site)
         return errno == ENOENT                      ? SEALANE_OK
                : errno == ENOTDIR || errno == ELOOP ? SEALANE_E_EXISTS
                                                     : sl_errno_error(errno);
-    DIR *listing = fdopendir(fd);
-    if (!listing) {
-        int number = errno;
-        close(fd);
-        return sl_errno_error(number);
-    }
-    enum sealane_error error = SEALANE_OK;
-    const struct dirent *entry;
-    errno = 0;
-    while (!error && (entry = readdir(listing))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            error = SEALANE_E_EXISTS;
-    }
-    if (!error && errno != 0)
-        error = sl_errno_error(errno);
-    closedir(listing);
+    enum sealane_error error = sl_check_empty(fd);
+    close(fd);
     return error;
 }
 
 static enum sealane_error open_site(struct site *site, const char *directory)
 {
+    static const char *const contents[] = {SL_KEYSTORE_FILE, SL_KEYSTORE_KEK, NULL};
     enum sealane_error error = split_path(site, directory);
     if (error)
         return error;
@@ -94,23 +78,12 @@ static enum sealane_error open_site(struct site *site, const char *directory)
         return sl_errno_error(errno);
     error = check_free(site);
     if (!error) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_site() frees the names */
-        error = sl_temporary_directory(&site->directory, site->parent_fd, site->name);
-    if (!error)
-        error = sl_temporary_inside(&site->kek, NULL, site->directory, SL_KEYSTORE_KEK);
-    if (error)
-        return error;
-    site->fd =
-        openat(site->parent_fd, sl_temporary_name(site->directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (site->fd < 0 || fchmod(site->fd, 0700) != 0)
-        return sl_errno_error(errno);
-    return SEALANE_OK;
+        error = sl_temporary_directory(&site->directory, &site->fd, site->parent_fd, site->name, contents);
+    return error;
 }
 
-/* Contents first: once the directory has its final name, the paths within the temporary one lead nowhere. */
 static void close_site(struct site *site)
 {
-    sl_temporary_remove(site->keystore);
-    sl_temporary_remove(site->kek);
     sl_temporary_remove(site->directory);
     if (site->fd >= 0)
         close(site->fd);
@@ -118,6 +91,26 @@ static void close_site(struct site *site)
         close(site->parent_fd);
     free(site->parent_path);
     free(site->name);
+}
+
+/* A path of the directory in the making, for the service, which knows paths only: through /proc the very directory that
+ * we have open, whatever somebody who may write in the parent puts under its name.  Without /proc that name has to do:
+ * in a parent that is ours alone, or sticky as /tmp is, nobody else can exchange it; in one without the sticky bit
+ * somebody can have the key made elsewhere among our files, and the publication then fails. */
+static enum sealane_error name_for_service(char **path, const struct site *site)
+{
+    struct stat ours;
+    struct stat there;
+    if (fstat(site->fd, &ours) != 0)
+        return sl_errno_error(errno);
+    if (asprintf(path, "/proc/self/fd/%d", site->fd) < 0)
+        return SEALANE_E_NO_MEMORY;
+    if (stat(*path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+        return SEALANE_OK;
+    free(*path);
+    if (asprintf(path, "%s%s", site->parent_path, sl_temporary_name(site->directory)) < 0)
+        return SEALANE_E_NO_MEMORY;
+    return SEALANE_OK;
 }
 
 /* Opens the service, making the key for the default one.  `stored` is what the record will say. */
@@ -135,10 +128,11 @@ static enum sealane_error open_service(sealane_kms **kms, char stored[SEALANE_KM
     }
     snprintf(stored, SEALANE_KMS_URI_MAX, "file:%s", SL_KEYSTORE_KEK);
     char *base;
-    if (asprintf(&base, "%s%s", site->parent_path, sl_temporary_name(site->directory)) < 0)
-        return SEALANE_E_NO_MEMORY;
+    enum sealane_error error = name_for_service(&base, site);
+    if (error)
+        return error;
     kms_options.base_directory = base;
-    enum sealane_error error = sealane_kms_create(stored, &kms_options);
+    error = sealane_kms_create(stored, &kms_options);
     if (!error)
         error = sealane_kms_open(kms, stored, &kms_options);
     free(base);
@@ -209,16 +203,16 @@ static enum sealane_error make_key(struct sl_record *record, sealane_kms *kms)
 
 static enum sealane_error write_file(struct site *site, const char *text, size_t len)
 {
+    struct sl_temporary *temporary;
     int fd;
-    enum sealane_error error = sl_temporary_inside(&site->keystore, &fd, site->directory, SL_KEYSTORE_FILE);
+    enum sealane_error error = sl_temporary_file(&temporary, &fd, site->fd, SL_KEYSTORE_FILE);
     if (error)
         return error;
     error = sl_write_all(fd, text, len);
     if (!error)
-        error = sl_sync(fd);
+        error = sl_temporary_publish(&temporary, fd, SL_KEYSTORE_FILE, false);
+    sl_temporary_remove(temporary);
     close(fd);
-    if (!error)
-        error = sl_sync_if_possible(site->fd);
     return error;
 }
 

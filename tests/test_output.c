@@ -271,9 +271,10 @@ static void makes_none_after_abandoning(void *unused)
     CHILD_CHECK(sealane_output_create(&output, "out", 0) == SEALANE_E_IO && !output);
 }
 
-/* A forked child has its parent's handles, and must not clean up its parent's files. */
+/* A forked child has its parent's handles, and must neither publish nor clean up its parent's files. */
 static void child_of_a_fork(void *output)
 {
+    CHILD_CHECK(sealane_output_commit(output) == SEALANE_E_ARGUMENT);
     sealane_output_abandon_all();
     sealane_output_free(output);
 }
@@ -284,6 +285,7 @@ static void forked(void **state)
     sealane_output *output = begin("out", 0, "new");
     assert_true(test_child_passed(test_child(child_of_a_fork, output)));
     assert_true(test_child_passed(test_child(makes_none_after_abandoning, NULL)));
+    assert_int_equal(access("out", F_OK), -1);
     assert_int_equal(entries_of("."), 1);
     assert_error(sealane_output_commit(output), OK);
     sealane_output_free(output);
