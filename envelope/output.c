@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,29 +61,62 @@ static enum sealane_error open_beside(sealane_output *output, const char *path)
     return error;
 }
 
-static enum sealane_error choose(sealane_output *output, const char *path)
+/* Replaces what a link leads to: the file that `held` has open.  Where it lies is for the kernel to say, which has
+ * followed the link and may have refused to (fs.protected_symlinks); the link itself may lead elsewhere by now. Without
+ * /proc nobody says it, and links are refused. */
+static enum sealane_error open_beside_target(sealane_output *output, int held, const struct stat *st)
+{
+    char path[32];
+    char target[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", held);
+    ssize_t len = readlink(path, target, sizeof target);
+    if (len < 0)
+        return errno == ENOENT ? SEALANE_E_NOT_REGULAR : sl_errno_error(errno);
+    if ((size_t)len == sizeof target)
+        return SEALANE_E_ARGUMENT;
+    target[len] = '\0';
+    enum sealane_error error = open_beside(output, target);
+    if (error)
+        return error;
+    /* A file that was removed or moved meanwhile has a name that is another's, or nobody's. */
+    struct stat there;
+    if (fstatat(output->directory_fd, output->name, &there, AT_SYMLINK_NOFOLLOW) != 0)
+        return sl_errno_error(errno);
+    return there.st_dev == st->st_dev && there.st_ino == st->st_ino ? SEALANE_OK : SEALANE_E_NOT_FOUND;
+}
+
+static enum sealane_error choose_existing(sealane_output *output, const char *path, int held)
 {
     struct stat st;
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? open_beside(output, path) : sl_errno_error(errno);
-    bool is_link = S_ISLNK(st.st_mode);
-    /* stat() has the kernel refuse a link that somebody else planted in a sticky directory (fs.protected_symlinks). */
-    if (is_link && stat(path, &st) != 0)
-        return errno == ENOENT && !output->replace ? SEALANE_E_EXISTS : sl_errno_error(errno);
+    struct stat name;
+    if (fstat(held, &st) != 0)
+        return sl_errno_error(errno);
     if (S_ISDIR(st.st_mode))
         return SEALANE_E_NOT_REGULAR;
     if (!S_ISREG(st.st_mode))
         return open_directly(output, path);
     if (!output->replace)
         return SEALANE_E_EXISTS;
-    if (!is_link)
-        return open_beside(output, path);
-    char *target = realpath(path, NULL);
-    if (!target)
+    if (lstat(path, &name) != 0)
         return sl_errno_error(errno);
-    enum sealane_error error = open_beside(output, target);
-    free(target);
-    return error;
+    /* If it is a link only from now on, it is the link that is replaced: a rename follows none. */
+    return S_ISLNK(name.st_mode) ? open_beside_target(output, held, &st) : open_beside(output, path);
+}
+
+static enum sealane_error choose(sealane_output *output, const char *path)
+{
+    int held = open(path, O_PATH | O_CLOEXEC);
+    if (held >= 0) {
+        enum sealane_error error = choose_existing(output, path, held);
+        close(held);
+        return error;
+    }
+    struct stat st;
+    if (errno != ENOENT)
+        return sl_errno_error(errno);
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        return output->replace ? SEALANE_E_NOT_FOUND : SEALANE_E_EXISTS;
+    return open_beside(output, path);
 }
 
 enum sealane_error sealane_output_create(sealane_output **output, const char *path, int flags)
