@@ -2,6 +2,9 @@
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "tests/sealing.h"
 
 /* ---- Round trips ---- */
@@ -421,15 +424,50 @@ static void test_failing_input(void **state)
     close(out);
 }
 
+/* ---- A clock that is wrong ---- */
+
+static bool before_1970;
+
+/* Stands in for the C library's own. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (syscall(SYS_clock_gettime, clock, now) != 0)
+        return -1;
+    if (before_1970 && clock == CLOCK_REALTIME)
+        now->tv_sec = -1;
+    return 0;
+}
+
+static void test_clock_before_1970(void **state)
+{
+    (void)state;
+    int in = file_of((const uint8_t *)"data", 4);
+    int out = file_of(NULL, 0);
+    before_1970 = true;
+    enum sealane_error error = sealane_seal(keystore, engine, in, out, NULL);
+    before_1970 = false;
+    assert_int_equal(error, SEALANE_E_IO);
+    assert_int_equal(lseek(out, 0, SEEK_END), 0);
+    assert_int_equal(sealane_seal(keystore, engine, in, out, NULL), SEALANE_OK);
+    close(in);
+    close(out);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* the feeding threads; children have the default action again */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_nonblocking),
-        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_one_file),        cmocka_unit_test(test_ciphertext),
-        cmocka_unit_test(test_progress),        cmocka_unit_test(test_forking_progress),
-        cmocka_unit_test(test_failing_outputs), cmocka_unit_test(test_failing_input),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_nonblocking),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_one_file),
+        cmocka_unit_test(test_ciphertext),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_forking_progress),
+        cmocka_unit_test(test_failing_outputs),
+        cmocka_unit_test(test_failing_input),
+        cmocka_unit_test(test_clock_before_1970),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
