@@ -11,9 +11,9 @@
 
 #include "sealane/error.h"
 
-/* A buffer stays in L2 between reading and encrypting.  Sealing 1 GiB on tmpfs (EPYC, 1 MiB of L2, two cores) took the
- * least CPU time with 256 KiB: 0.54 s, against 0.60 s with 128 KiB, 0.63 s with 64 KiB, 0.55 s with 512 KiB; 32 buffers
- * of 256 KiB took 0.57 s.  cp takes 0.47 s. */
+/* A buffer stays in L2 (1 MiB where this was measured, two cores) between reading and encrypting.  Sealing 1 GiB on
+ * tmpfs took about a tenth more CPU time with 128 KiB, more still with 64 KiB; 512 KiB were no better than 256 KiB, nor
+ * were four times as many buffers. */
 enum { SL_RING_BUFFERS = 8, SL_RING_LEN = 256 * 1024 };
 
 struct sl_pipeline;
