@@ -40,7 +40,7 @@ HOMES = [
 SYSTEM = re.compile(
     r"(assert|ctype|errno|fcntl|getopt|inttypes|limits|locale|math|poll|pthread|regex|sched|semaphore|setjmp|signal|stdalign|stdarg"
     r"|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|termios|time|unistd|dirent|link|dlfcn|libgen|ftw|glob|fnmatch|spawn|wchar"
-    r"|langinfo|pwd|elf|(sys|linux|asm)/[a-z0-9_/-]+)\.h")
+    r"|langinfo|mntent|pwd|elf|(sys|linux|asm)/[a-z0-9_/-]+)\.h")
 CXX = re.compile(r"[a-z_]+")  # <vector>
 # Tables, and headers that the build generates from them.
 TABLES = {"kernels.def": "arch", "providers.def": "kms", "benches.def": "bench", "benches_built.h": "bench", "bench_commit.h": "bench"}
