@@ -40,9 +40,11 @@ int sl_cli_run_keystore_create(const struct sl_cli_arguments *a)
     options.context = pairs;
     options.context_count = a->context_count;
     options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
+    char failed_uri[SEALANE_KMS_URI_MAX];
+    options.failed_uri = failed_uri;
     enum sealane_error error = sealane_keystore_create(a->word[0], &options);
     if (error)
-        return sl_cli_fail(error, a->word[0]);
+        return sl_cli_fail(error, *failed_uri ? failed_uri : a->word[0]);
     sl_cli_warn_if_unlockable(a);
     if (!options.kms_uri)
         sl_cli_note("%s/kek is the key-encryption key: beside the data it is for trials only; use --kms for the rest",

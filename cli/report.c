@@ -1,6 +1,7 @@
 #include "cli/report.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +29,17 @@ static void begin_line(const char *kind)
     fputs(kind, stderr);
 }
 
+/* Of this process or machine: no file is to blame. */
+static bool concerns_no_file(enum sealane_error error)
+{
+    return error == SEALANE_E_MEMORY_LOCK || error == SEALANE_E_NO_MEMORY || error == SEALANE_E_RANDOM ||
+           error == SEALANE_E_CRYPTO_LIBRARY;
+}
+
 int sl_cli_fail(enum sealane_error error, const char *file)
 {
     begin_line("");
-    if (file) {
+    if (file && !concerns_no_file(error)) {
         sl_cli_print_visible(stderr, file);
         fputs(": ", stderr);
     }

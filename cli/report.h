@@ -5,7 +5,8 @@
 #include "cli/table.h"
 #include "sealane/error.h"
 
-/* Prints `sealane: FILE: message [NAME]` (file NULL: without) and returns the error's exit code. */
+/* Prints `sealane: FILE: message [NAME]` (file NULL, or an error that is of no file, such as
+ * NO_MEMORY: without) and returns the error's exit code. */
 int sl_cli_fail(enum sealane_error error, const char *file);
 
 /* Prints `sealane: MESSAGE; see 'sealane COMMAND --help' [ARGUMENT]` and returns 2.  command NULL: none is known.

@@ -19,8 +19,10 @@ int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, con
     struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
     options.kms_uri = a->value[SL_CLI_KMS];
     options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
+    char failed_uri[SEALANE_KMS_URI_MAX];
+    options.failed_uri = failed_uri;
     enum sealane_error error = sealane_keystore_open(keystore, directory, &options);
-    return error ? sl_cli_fail(error, directory) : 0;
+    return error ? sl_cli_fail(error, *failed_uri ? failed_uri : directory) : 0;
 }
 
 void sl_cli_warn_unlocked(void)

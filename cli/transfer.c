@@ -108,11 +108,6 @@ int sl_cli_transfer_fail(const struct sl_cli_transfer *t, enum sealane_error err
     case SEALANE_E_NO_SPACE:
     case SEALANE_E_FILE_SIZE_LIMIT:
         return sl_cli_fail(error, t->out_name);
-    case SEALANE_E_MEMORY_LOCK:
-    case SEALANE_E_NO_MEMORY:
-    case SEALANE_E_RANDOM:
-    case SEALANE_E_CRYPTO_LIBRARY:
-        return sl_cli_fail(error, NULL);
     case SEALANE_E_IO:
         break;
     default:

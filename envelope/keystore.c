@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "envelope/keystore.h"
 
 #include <stdlib.h>
@@ -19,6 +20,15 @@ void sealane_keystore_free(sealane_keystore *keystore)
     free(keystore->records);
     json_decref(keystore->document);
     free(keystore);
+}
+
+void sl_keystore_name_failed(char failed_uri[SEALANE_KMS_URI_MAX], const char *uri)
+{
+    size_t len = strnlen(uri, SEALANE_KMS_URI_MAX);
+    if (len == SEALANE_KMS_URI_MAX)
+        len = 0;
+    memcpy(failed_uri, uri, len);
+    failed_uri[len] = '\0';
 }
 
 void sealane_keystore_info(const sealane_keystore *keystore, struct sealane_keystore_info *info)

@@ -121,9 +121,12 @@ static enum sealane_error open_service(sealane_kms **kms, char stored[SEALANE_KM
     struct sealane_kms_options kms_options = SEALANE_KMS_OPTIONS_INIT;
     kms_options.allow_unlocked_memory = options->allow_unlocked_memory;
     if (options->kms_uri) {
-        enum sealane_error error = sealane_kms_open(kms, options->kms_uri, &kms_options);
+        enum sealane_error error = sealane_kms_resolve(stored, options->kms_uri, NULL);
+        const char *named = error ? options->kms_uri : stored;
         if (!error)
-            snprintf(stored, SEALANE_KMS_URI_MAX, "%s", sealane_kms_resolved(*kms));
+            error = sealane_kms_open(kms, stored, &kms_options);
+        if (error && options->failed_uri)
+            sl_keystore_name_failed(options->failed_uri, named);
         return error;
     }
     snprintf(stored, SEALANE_KMS_URI_MAX, "file:%s", SL_KEYSTORE_KEK);
@@ -271,6 +274,8 @@ enum sealane_error sealane_keystore_create(const char *directory, const struct s
         options = &defaults;
     if (!directory || *directory == '\0' || options->size != sizeof *options)
         return SEALANE_E_ARGUMENT;
+    if (options->failed_uri)
+        *options->failed_uri = '\0';
     struct site site = {.parent_fd = -1, .fd = -1};
     enum sealane_error error = create(&site, directory, options);
     close_site(&site);

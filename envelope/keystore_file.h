@@ -79,6 +79,9 @@ SEALANE_CHECK enum sealane_error sl_keystore_record_mac(uint8_t mac[SL_HASH_LEN]
 SEALANE_CHECK enum sealane_error sl_keystore_file_mac(uint8_t mac[SL_HASH_LEN], const sealane_keystore *keystore,
                                                       const void *text, size_t len);
 
+/* What failed_uri of the options is set to: `uri`, or nothing if that is too long. */
+void sl_keystore_name_failed(char failed_uri[SEALANE_KMS_URI_MAX], const char *uri);
+
 /* Sorts pairs by key; false if a key is there twice. */
 bool sl_keystore_sort_context(struct sealane_kms_pair *pairs, size_t count);
 

@@ -99,6 +99,7 @@ struct services {
     const char *directory;
     const char *pin; /* resolved; NULL for none */
     bool allow_unlocked;
+    char *failed_uri; /* never NULL */
     sealane_kms *kms;
 };
 
@@ -131,14 +132,19 @@ static enum sealane_error check_pin(const struct services *services, const seala
     return SEALANE_OK;
 }
 
-static enum sealane_error unwrap(struct services *services, struct sl_record *record, const struct sl_wrap *wrap)
+/* resolved: on failure the URI that it is about, or an empty text. */
+static enum sealane_error unwrap(char resolved[SEALANE_KMS_URI_MAX], struct services *services,
+                                 struct sl_record *record, const struct sl_wrap *wrap)
 {
-    char resolved[SEALANE_KMS_URI_MAX];
     enum sealane_error error = resolve(resolved, services, wrap);
-    if (error)
+    if (error) {
+        sl_keystore_name_failed(resolved, wrap->uri);
         return error;
-    if (!pin_allows(services, resolved))
+    }
+    if (!pin_allows(services, resolved)) {
+        *resolved = '\0'; /* it is the keystore that names it */
         return SEALANE_E_KMS_MISMATCH;
+    }
     if (!services->kms || strcmp(sealane_kms_resolved(services->kms), resolved) != 0) {
         sealane_kms_free(services->kms);
         struct sealane_kms_options options = SEALANE_KMS_OPTIONS_INIT;
@@ -162,12 +168,16 @@ static enum sealane_error unwrap_record(struct services *services, const sealane
     record->key = key;
     enum sealane_error error = SEALANE_E_KMS_MISMATCH;
     for (size_t i = 0; i < record->wrap_count && error; i++) {
-        error = unwrap(services, record, &record->wraps[i]);
-        if (error && (!first || first == SEALANE_E_KMS_MISMATCH))
+        char uri[SEALANE_KMS_URI_MAX];
+        error = unwrap(uri, services, record, &record->wraps[i]);
+        if (error && (!first || first == SEALANE_E_KMS_MISMATCH)) {
             first = error;
+            sl_keystore_name_failed(services->failed_uri, uri);
+        }
     }
     if (error)
         return first;
+    *services->failed_uri = '\0';
     uint8_t mac[SL_HASH_LEN];
     error = sl_keystore_record_mac(mac, keystore, record);
     if (!error && !sl_equal(mac, record->mac, sizeof mac))
@@ -229,12 +239,20 @@ enum sealane_error sealane_keystore_open(sealane_keystore **keystore, const char
     *keystore = NULL;
     if (!directory || (options && options->size != sizeof *options))
         return SEALANE_E_ARGUMENT;
-    struct services services = {.directory = directory, .allow_unlocked = options && options->allow_unlocked_memory};
+    char failed_uri[SEALANE_KMS_URI_MAX];
+    struct services services = {
+        .directory = directory,
+        .allow_unlocked = options && options->allow_unlocked_memory,
+        .failed_uri = options && options->failed_uri ? options->failed_uri : failed_uri,
+    };
+    *services.failed_uri = '\0';
     char pin[SEALANE_KMS_URI_MAX];
     if (options && options->kms_uri) {
         enum sealane_error error = sealane_kms_resolve(pin, options->kms_uri, NULL);
-        if (error)
+        if (error) {
+            sl_keystore_name_failed(services.failed_uri, options->kms_uri);
             return error;
+        }
         services.pin = pin;
     }
     return load(keystore, directory, &services);

@@ -156,7 +156,7 @@ static enum sealane_error read_kek(struct secrets *secrets, int fd)
     if (!S_ISREG(st.st_mode))
         return SEALANE_E_NOT_REGULAR;
     if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 077) != 0)
-        return SEALANE_E_LAX_PERMISSIONS;
+        return SEALANE_E_KEK_LAX_PERMISSIONS;
     size_t got;
     enum sealane_error error = sl_read_full(fd, secrets->file, FILE_LEN + 1, &got);
     if (error)

@@ -328,7 +328,46 @@ static void wrong_or_missing_kek(void **state)
     assert_int_equal(rename("kek", "one/kek"), 0);
     assert_error(try_open("one"), OK);
     assert_int_equal(chmod("one/kek", 0644), 0);
-    assert_error(try_open("one"), LAX_PERMISSIONS);
+    assert_error(try_open("one"), KEK_LAX_PERMISSIONS);
+}
+
+/* The key service's faults are told from the keystore's own. */
+static void failed_uri(void **state)
+{
+    (void)state;
+    sealane_keystore *keystore;
+    char failed[SEALANE_KMS_URI_MAX] = "something";
+    char expected[128];
+    snprintf(expected, sizeof expected, "file:%s/one/kek", scratch);
+    struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
+    options.failed_uri = failed;
+    assert_error(sealane_keystore_create("one", &options), OK);
+    assert_string_equal(failed, "");
+    assert_int_equal(chmod("one/kek", 0644), 0);
+    assert_error(sealane_keystore_open(&keystore, "one", &options), KEK_LAX_PERMISSIONS);
+    assert_string_equal(failed, expected);
+    assert_error(sealane_keystore_open(&keystore, "absent", &options), NOT_FOUND);
+    assert_string_equal(failed, "");
+    options.kms_uri = "file:other";
+    assert_error(sealane_keystore_open(&keystore, "one", &options), KMS_MISMATCH);
+    assert_string_equal(failed, "");
+    options.kms_uri = "cloud:key";
+    assert_error(sealane_keystore_open(&keystore, "one", &options), KMS_SCHEME);
+    assert_string_equal(failed, "cloud:key");
+    assert_error(sealane_keystore_create("two", &options), KMS_SCHEME);
+    assert_string_equal(failed, "cloud:key");
+    options.kms_uri = "file:./absent";
+    snprintf(expected, sizeof expected, "file:%s/absent", scratch);
+    assert_error(sealane_keystore_create("two", &options), KEK_MISSING);
+    assert_string_equal(failed, expected);
+    /* Longer than the buffer: nothing is cut into another name. */
+    char long_uri[SEALANE_KMS_URI_MAX + 10];
+    memset(long_uri, 'x', sizeof long_uri);
+    memcpy(long_uri, "file:", 5);
+    long_uri[sizeof long_uri - 1] = '\0';
+    options.kms_uri = long_uri;
+    assert_error(sealane_keystore_create("two", &options), ARGUMENT);
+    assert_string_equal(failed, "");
 }
 
 static void trust(void **state)
@@ -438,6 +477,7 @@ int main(void)
         CASE(record_mac),
         CASE(swapped),
         CASE(wrong_or_missing_kek),
+        CASE(failed_uri),
         CASE(trust),
         CASE(pin),
         CASE(concurrent_opens),

@@ -288,7 +288,7 @@ static void trust(void **state)
     sealane_kms_free(open_vector_kek());
     for (int bit = 1; bit <= 040; bit <<= 1) {
         assert_int_equal(chmod("kek", (mode_t)(0600 | bit)), 0);
-        assert_error(sealane_kms_open(&kms, "file:kek", NULL), LAX_PERMISSIONS);
+        assert_error(sealane_kms_open(&kms, "file:kek", NULL), KEK_LAX_PERMISSIONS);
         assert_null(kms);
     }
     assert_int_equal(chmod("kek", 0400), 0);
@@ -296,7 +296,7 @@ static void trust(void **state)
     sealane_kms_free(kms);
     if (geteuid() == 0) {
         assert_int_equal(chown("kek", 12345, 0), 0);
-        assert_error(sealane_kms_open(&kms, "file:kek", NULL), LAX_PERMISSIONS);
+        assert_error(sealane_kms_open(&kms, "file:kek", NULL), KEK_LAX_PERMISSIONS);
         assert_int_equal(chown("kek", 0, 12345), 0);
         assert_error(sealane_kms_open(&kms, "file:kek", NULL), OK);
         sealane_kms_free(kms);

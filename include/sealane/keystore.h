@@ -24,11 +24,13 @@ struct sealane_keystore_options {
     const struct sealane_kms_pair *context; /* create: pairs added to the encryption context; open: not used */
     size_t context_count;
     int allow_unlocked_memory;
+    char *failed_uri; /* out, SEALANE_KMS_URI_MAX bytes, or NULL: set by every call that takes these options, to the URI
+                         that a failure is about, written out where it could be; empty if it is about no key service */
 };
 
 #define SEALANE_KEYSTORE_OPTIONS_INIT                                                                                  \
     {                                                                                                                  \
-        sizeof(struct sealane_keystore_options), NULL, NULL, 0, 0                                                      \
+        sizeof(struct sealane_keystore_options), NULL, NULL, 0, 0, NULL                                                \
     }
 
 /* Creates `directory` (0700) with one active data key, wrapped and unwrapped once to prove the service.  The directory

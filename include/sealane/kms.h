@@ -53,7 +53,7 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_kms_create(const char *uri,
 
 /* Opens the service and, for file:, reads the key-encryption key.  The file must belong to the caller or root and be
  * accessible to nobody else.  Errors: KMS_SCHEME, ARGUMENT, KEK_MISSING, KEK_INVALID, UNSUPPORTED (a newer version of
- * that file), NOT_REGULAR (a symbolic link, say), LAX_PERMISSIONS, PERMISSION, IO, MEMORY_LOCK. */
+ * that file), NOT_REGULAR (a symbolic link, say), KEK_LAX_PERMISSIONS, PERMISSION, IO, MEMORY_LOCK. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_kms_open(sealane_kms **kms, const char *uri,
                                                               const struct sealane_kms_options *options);
 

@@ -134,6 +134,48 @@ def a_missing_kek():
 
 
 @case
+def what_is_at_fault_is_named():
+    with Place() as p:
+        sealed = p.seal()
+        kek = p / "K/kek"
+        good = p.read("K/kek")
+        works("kms", "create", "file:" + p / "other")
+
+        def named(error, code=1):
+            for line in (["keystore", "verify", p.keystore], ["seal", "-k", p.keystore, p.source, p / "OUT"],
+                         ["unseal", "-k", "K/", sealed, p / "OUT"]):
+                said = fails(code, error, *line, directory=p.path, cwd=p.path)
+                check(said.startswith(f"sealane: file:{kek}: "), f"{error} names {said!r}")
+
+        os.chmod(kek, 0o644)
+        named("KEK_LAX_PERMISSIONS")
+        os.chmod(kek, 0o600)
+        p.write("K/kek", good[:-1])
+        named("KEK_INVALID")
+        p.write("K/kek", p.read("other"))
+        named("KEY_REFUSED", 4)
+        os.remove(kek)
+        named("KEK_MISSING")
+        os.symlink("../other", kek)
+        named("NOT_REGULAR")
+        os.remove(kek)
+        os.mkdir(kek)
+        named("NOT_REGULAR")
+        os.rmdir(kek)
+        p.write("K/kek", good)
+        os.chmod(kek, 0o600)
+        for path in (p / "K/keystore", p.keystore):
+            os.chmod(path, 0o722)
+            said = fails(1, "LAX_PERMISSIONS", "keystore", "verify", p.keystore, directory=p.path)
+            check(said.startswith(f"sealane: {p.keystore}: "), f"{said!r}")
+            os.chmod(path, 0o700)
+        said = fails(4, "KMS_MISMATCH", "keystore", "verify", p.keystore, "--kms", "file:other", directory=p.path, cwd=p.path)
+        check(said.startswith(f"sealane: {p.keystore}: "), f"{said!r}")
+        said = fails(1, "KEK_MISSING", "keystore", "create", "NEW", "--kms", "file:none", directory=p.path, cwd=p.path)
+        check(said.startswith(f"sealane: file:{p / 'none'}: "), f"{said!r}")
+
+
+@case
 def what_others_can_write_is_refused():
     with Place() as p:
         sealed = p.seal()
@@ -144,9 +186,10 @@ def what_others_can_write_is_refused():
         for path, mode in targets:
             before = stat.S_IMODE(os.stat(path).st_mode)
             os.chmod(path, mode)
-            fails(1, "LAX_PERMISSIONS", "seal", "-k", p.keystore, p.source, p / "OUT", directory=p.path)
-            fails(1, "LAX_PERMISSIONS", "unseal", "-k", p.keystore, sealed, p / "OUT", directory=p.path)
-            fails(1, "LAX_PERMISSIONS", "keystore", "verify", p.keystore, directory=p.path)
+            error = "KEK_LAX_PERMISSIONS" if path.endswith("/kek") else "LAX_PERMISSIONS"
+            fails(1, error, "seal", "-k", p.keystore, p.source, p / "OUT", directory=p.path)
+            fails(1, error, "unseal", "-k", p.keystore, sealed, p / "OUT", directory=p.path)
+            fails(1, error, "keystore", "verify", p.keystore, directory=p.path)
             os.chmod(path, before)
         works("keystore", "verify", p.keystore)
 
@@ -158,7 +201,8 @@ def what_belongs_to_another_user_is_refused():
     with Place() as p:
         for path in [p.keystore] + [os.path.join(p.keystore, name) for name in os.listdir(p.keystore)]:
             os.chown(path, 65534, 65534)
-            fails(1, "LAX_PERMISSIONS", "seal", "-k", p.keystore, p.source, p / "OUT", directory=p.path)
+            error = "KEK_LAX_PERMISSIONS" if path.endswith("/kek") else "LAX_PERMISSIONS"
+            fails(1, error, "seal", "-k", p.keystore, p.source, p / "OUT", directory=p.path)
             os.chown(path, 0, 0)
         works("keystore", "verify", p.keystore)
 
