@@ -1,8 +1,8 @@
-#include "base/errno.h"
-
 #include <errno.h>
 
-enum sealane_error sl_errno_error(int number)
+#include "sealane/error.h"
+
+enum sealane_error sealane_error_from_errno(int number)
 {
     switch (number) {
     case ENOSPC:
@@ -26,6 +26,8 @@ enum sealane_error sl_errno_error(int number)
     case ENOTDIR:
     case ELOOP:
         return SEALANE_E_NOT_REGULAR;
+    case EPIPE:
+        return SEALANE_E_BROKEN_PIPE;
     case ENAMETOOLONG:
         return SEALANE_E_ARGUMENT;
     default:

@@ -12,8 +12,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "base/errno.h"
-
 /* Linux transfers at most 0x7ffff000 bytes a call; some file systems refuse more than INT_MAX instead of cutting it. */
 static const size_t TRANSFER_MAX = (size_t)1 << 30;
 
@@ -34,6 +32,12 @@ static bool again(int fd, short events)
     return poll(&wait, 1, -1) > 0 || errno == EINTR;
 }
 
+/* Who copies from one descriptor to another wants to know which of them failed. */
+static enum sealane_error in_direction(enum sealane_error error, enum sealane_error direction)
+{
+    return error == SEALANE_E_IO ? direction : error;
+}
+
 enum sealane_error sl_write_all(int fd, const void *data, size_t len)
 {
     const uint8_t *at = data;
@@ -42,10 +46,10 @@ enum sealane_error sl_write_all(int fd, const void *data, size_t len)
         if (n < 0 && again(fd, POLLOUT))
             continue;
         if (n < 0)
-            return sl_errno_error(errno);
+            return in_direction(sealane_error_from_errno(errno), SEALANE_E_WRITE_FAILED);
         /* A write that takes nothing and names no error would make this loop endless. */
         if (n == 0)
-            return SEALANE_E_IO;
+            return SEALANE_E_WRITE_FAILED;
         at += n;
         len -= (size_t)n;
     }
@@ -61,7 +65,7 @@ enum sealane_error sl_read_full(int fd, void *data, size_t len, size_t *got)
         if (n < 0 && again(fd, POLLIN))
             continue;
         if (n < 0)
-            return sl_errno_error(errno);
+            return in_direction(sealane_error_from_errno(errno), SEALANE_E_READ_FAILED);
         if (n == 0)
             break;
         *got += (size_t)n;
@@ -78,7 +82,7 @@ enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, in
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return sl_errno_error(errno);
+            return in_direction(sealane_error_from_errno(errno), SEALANE_E_READ_FAILED);
         if (n == 0)
             break;
         *got += (size_t)n;
@@ -90,12 +94,12 @@ enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, in
  * fsync then returns the EINTR of its own writing (network and FUSE file systems) in its place. */
 enum sealane_error sl_sync(int fd)
 {
-    return fsync(fd) == 0 ? SEALANE_OK : sl_errno_error(errno);
+    return fsync(fd) == 0 ? SEALANE_OK : sealane_error_from_errno(errno);
 }
 
 enum sealane_error sl_sync_if_possible(int fd)
 {
-    return fsync(fd) == 0 || errno == EINVAL ? SEALANE_OK : sl_errno_error(errno);
+    return fsync(fd) == 0 || errno == EINVAL ? SEALANE_OK : sealane_error_from_errno(errno);
 }
 
 enum sealane_error sl_check_empty(int directory_fd)
@@ -103,12 +107,12 @@ enum sealane_error sl_check_empty(int directory_fd)
     /* A description of its own: the position of a shared one would move. */
     int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     DIR *listing = fdopendir(fd);
     if (!listing) {
         int number = errno;
         close(fd);
-        return sl_errno_error(number);
+        return sealane_error_from_errno(number);
     }
     enum sealane_error error = SEALANE_OK;
     const struct dirent *entry;
@@ -118,7 +122,7 @@ enum sealane_error sl_check_empty(int directory_fd)
             error = SEALANE_E_EXISTS;
     }
     if (!error && errno != 0)
-        error = sl_errno_error(errno);
+        error = sealane_error_from_errno(errno);
     closedir(listing);
     return error;
 }

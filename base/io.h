@@ -8,12 +8,12 @@
 
 #include "sealane/error.h"
 
-/* Writes all len bytes at the descriptor's position.  Errors: those of sl_errno_error.  What was written before a
- * failure stays written. */
+/* Writes all len bytes at the descriptor's position.  Errors: those of sealane_error_from_errno, WRITE_FAILED for its
+ * IO.  What was written before a failure stays written. */
 SEALANE_CHECK enum sealane_error sl_write_all(int fd, const void *data, size_t len);
 
 /* Reads up to len bytes, stopping early only at the end of the file: *got < len means that it was reached.  *got is set
- * on failure too. */
+ * on failure too.  Errors: those of sealane_error_from_errno, READ_FAILED for its IO. */
 SEALANE_CHECK enum sealane_error sl_read_full(int fd, void *data, size_t len, size_t *got);
 
 /* The same at a given offset (bytes from the start, at most INT64_MAX), leaving the position alone. */

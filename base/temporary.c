@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/random.h"
 
@@ -140,7 +139,7 @@ static enum sealane_error make(struct sl_temporary *t, int *fd, bool *taken)
     int number = errno;
     leave(t, result < 0 ? FREE : ARMED);
     *taken = result < 0 && number == EEXIST;
-    return result < 0 ? sl_errno_error(number) : SEALANE_OK;
+    return result < 0 ? sealane_error_from_errno(number) : SEALANE_OK;
 }
 
 static enum sealane_error create(struct sl_temporary **temporary, int *fd, int directory_fd, const char *name)
@@ -176,7 +175,7 @@ static enum sealane_error restore_file_mode(int fd)
 {
     struct stat st;
     if (fstat(fd, &st) != 0 || ((st.st_mode & 0600) != 0600 && fchmod(fd, 0600) != 0))
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     return SEALANE_OK;
 }
 
@@ -224,11 +223,11 @@ static enum sealane_error open_made(struct sl_temporary *t, int *fd, const char 
     struct stat st;
     int held = openat(t->directory_fd, t->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (held < 0)
-        return errno == ENOTDIR || errno == ELOOP ? SEALANE_E_NOT_FOUND : sl_errno_error(errno);
-    enum sealane_error error = fstat(held, &st) == 0 ? examine_made(&st, held) : sl_errno_error(errno);
+        return errno == ENOTDIR || errno == ELOOP ? SEALANE_E_NOT_FOUND : sealane_error_from_errno(errno);
+    enum sealane_error error = fstat(held, &st) == 0 ? examine_made(&st, held) : sealane_error_from_errno(errno);
     if (!error) {
         *fd = openat(held, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        error = *fd >= 0 ? SEALANE_OK : sl_errno_error(errno);
+        error = *fd >= 0 ? SEALANE_OK : sealane_error_from_errno(errno);
     }
     close(held);
     if (error)
@@ -310,13 +309,13 @@ static enum sealane_error rename_to_new(int directory_fd, const char *from, cons
     if (syscall(SYS_renameat2, directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
         return SEALANE_OK;
     if (errno != EINVAL && errno != ENOSYS)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (linkat(directory_fd, from, directory_fd, to, 0) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (unlinkat(directory_fd, from, 0) != 0) {
         int number = errno;
         unlink_own(directory_fd, to, fd);
-        return sl_errno_error(number);
+        return sealane_error_from_errno(number);
     }
     return SEALANE_OK;
 }
@@ -335,7 +334,7 @@ enum sealane_error sl_temporary_publish(struct sl_temporary **temporary, int fd,
     else if (!replace)
         error = rename_to_new(directory_fd, t->path, name, fd);
     else if (renameat(directory_fd, t->path, directory_fd, name) != 0)
-        error = sl_errno_error(errno);
+        error = sealane_error_from_errno(errno);
     leave(t, error ? ARMED : CLAIMED);
     if (error)
         return error;
@@ -369,7 +368,7 @@ enum sealane_error sl_temporary_publish_directory(struct sl_temporary **temporar
         error = SEALANE_E_NOT_FOUND;
     else if (renameat(t->directory_fd, t->path, t->directory_fd, name) != 0)
         /* A file, or a mount point, of that name. */
-        error = errno == ENOTDIR || errno == EBUSY ? SEALANE_E_EXISTS : sl_errno_error(errno);
+        error = errno == ENOTDIR || errno == EBUSY ? SEALANE_E_EXISTS : sealane_error_from_errno(errno);
     leave(t, error ? ARMED : CLAIMED);
     if (error)
         return error;

@@ -44,11 +44,11 @@ static enum sealane_error check_contents(bool *is_kek, const char *out_path)
     *is_kek = false;
     int fd = open(out_path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return sl_cli_errno(errno);
+        return sealane_error_from_errno(errno);
     do
         got = read(fd, head, sizeof head);
     while (got < 0 && errno == EINTR);
-    enum sealane_error error = got < 0 ? sl_cli_errno(errno) : SEALANE_OK;
+    enum sealane_error error = got < 0 ? sealane_error_from_errno(errno) : SEALANE_OK;
     (void)close(fd); /* only read from */
     *is_kek = got == sizeof head && memcmp(head, kek_magic, sizeof head) == 0;
     return error;

@@ -81,7 +81,7 @@ int sl_cli_run_inspect(const struct sl_cli_arguments *a)
     /* Opening a FIFO would wait for a writer only to refuse it. */
     int fd = standard ? STDIN_FILENO : open(a->word[0], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
-        return sl_cli_fail(sl_cli_errno(errno), name);
+        return sl_cli_fail(sealane_error_from_errno(errno), name);
     struct sealane_file_info info;
     enum sealane_error error = sealane_file_inspect(fd, &info);
     if (!standard)

@@ -37,9 +37,9 @@ int main(int argc, char **argv)
     /* What a full disk or a broken file system says may come only now. */
     errno = 0;
     if (ferror(stdout) | fclose(stdout)) {
-        enum sealane_error error = sl_cli_errno(errno);
+        enum sealane_error error = sealane_error_from_errno(errno);
         if (exit_code == 0)
-            exit_code = sl_cli_fail(error, "standard output");
+            exit_code = sl_cli_fail(error == SEALANE_E_IO ? SEALANE_E_WRITE_FAILED : error, "standard output");
     }
     return exit_code;
 }

@@ -1,6 +1,5 @@
 #include "cli/report.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,32 +69,4 @@ void sl_cli_note(const char *format, const char *text)
     begin_line("note: ");
     print_filled(format, text);
     fputc('\n', stderr);
-}
-
-enum sealane_error sl_cli_errno(int number)
-{
-    switch (number) {
-    case ENOENT:
-        return SEALANE_E_NOT_FOUND;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ETXTBSY:
-        return SEALANE_E_PERMISSION;
-    case ENOSPC:
-    case EDQUOT:
-        return SEALANE_E_NO_SPACE;
-    case EFBIG:
-        return SEALANE_E_FILE_SIZE_LIMIT;
-    case EISDIR:
-    case ENOTDIR:
-    case ELOOP:
-        return SEALANE_E_NOT_REGULAR;
-    case ENOMEM:
-        return SEALANE_E_NO_MEMORY;
-    case ENAMETOOLONG:
-        return SEALANE_E_ARGUMENT;
-    default:
-        return SEALANE_E_IO;
-    }
 }

@@ -19,7 +19,4 @@ void sl_cli_warn(const char *format, const char *text);
 /* Prints `sealane: note: ...`; the format as above. */
 void sl_cli_note(const char *format, const char *text);
 
-/* The error that an errno value of open, stat, write and their like amounts to. */
-enum sealane_error sl_cli_errno(int number);
-
 #endif

@@ -174,7 +174,7 @@ int sl_cli_json_print(json_t *object, int failed)
     if (failed || !object)
         exit_code = sl_cli_fail(SEALANE_E_NO_MEMORY, NULL);
     else if (json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)
-        exit_code = sl_cli_fail(SEALANE_E_IO, "standard output");
+        exit_code = sl_cli_fail(SEALANE_E_WRITE_FAILED, "standard output");
     json_decref(object);
     return exit_code;
 }

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +18,7 @@ static enum sealane_error open_input(struct sl_cli_transfer *t)
 {
     t->in_fd = is_standard(t->in_path) ? STDIN_FILENO : open(t->in_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (t->in_fd < 0 || fstat(t->in_fd, &t->in_stat) != 0)
-        return sl_cli_errno(errno);
+        return sealane_error_from_errno(errno);
     return S_ISDIR(t->in_stat.st_mode) ? SEALANE_E_NOT_REGULAR : SEALANE_OK;
 }
 
@@ -42,13 +40,13 @@ static enum sealane_error check_output(const struct sl_cli_transfer *t)
         if (t->ciphertext && isatty(STDOUT_FILENO))
             return SEALANE_E_TERMINAL;
         if (fstat(STDOUT_FILENO, &out) != 0)
-            return sl_cli_errno(errno);
+            return sealane_error_from_errno(errno);
         return is_same_file(t, &out) ? SEALANE_E_SAME_FILE : SEALANE_OK;
     }
     if (stat(t->out_path, &out) != 0) {
         /* A link that leads nowhere occupies the name as well. */
         if (errno != ENOENT || lstat(t->out_path, &out) != 0)
-            return errno == ENOENT ? SEALANE_OK : sl_cli_errno(errno);
+            return errno == ENOENT ? SEALANE_OK : sealane_error_from_errno(errno);
         return t->force ? SEALANE_OK : SEALANE_E_EXISTS;
     }
     if (is_same_file(t, &out))
@@ -107,19 +105,14 @@ int sl_cli_transfer_fail(const struct sl_cli_transfer *t, enum sealane_error err
     switch (error) {
     case SEALANE_E_NO_SPACE:
     case SEALANE_E_FILE_SIZE_LIMIT:
+    case SEALANE_E_WRITE_FAILED:
+    case SEALANE_E_BROKEN_PIPE:
         return sl_cli_fail(error, t->out_name);
-    case SEALANE_E_IO:
-        break;
+    case SEALANE_E_IO: /* neither reading nor writing: the clock, say */
+        return sl_cli_fail(error, NULL);
     default:
         return sl_cli_fail(error, t->in_name);
     }
-    /* Reading or writing: the library does not say which. */
-    char *names = NULL;
-    if (asprintf(&names, "%s or %s", t->in_name, t->out_name) < 0)
-        names = NULL;
-    int exit_code = sl_cli_fail(error, names);
-    free(names);
-    return exit_code;
 }
 
 /* There is no way to read it but to set it; this program has no second thread while it does. */
@@ -137,7 +130,7 @@ int sl_cli_transfer_commit(struct sl_cli_transfer *t)
     int fd = sealane_output_fd(t->output);
     struct stat out;
     if (fstat(fd, &out) != 0)
-        return sl_cli_fail(sl_cli_errno(errno), t->out_name);
+        return sl_cli_fail(sealane_error_from_errno(errno), t->out_name);
     if (S_ISREG(t->in_stat.st_mode) && S_ISREG(out.st_mode)) {
         /* Set-id bits stay behind: the new file belongs to whoever runs this. */
         const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, t->in_stat.st_mtim};

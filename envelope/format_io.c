@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/errno.h"
 #include "base/io.h"
 
 enum { LOOK_BACK = 1024 * 1024 };
@@ -24,7 +23,7 @@ enum sealane_error sl_head_read(int fd, uint8_t page[SL_PAGE], uint64_t *size)
     struct stat status;
     size_t got;
     if (fstat(fd, &status) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (!S_ISREG(status.st_mode))
         return SEALANE_E_NOT_REGULAR;
     *size = (uint64_t)status.st_size;

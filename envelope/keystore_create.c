@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -61,7 +60,7 @@ static enum sealane_error check_free(const struct site *site)
     if (fd < 0)
         return errno == ENOENT                      ? SEALANE_OK
                : errno == ENOTDIR || errno == ELOOP ? SEALANE_E_EXISTS
-                                                    : sl_errno_error(errno);
+                                                    : sealane_error_from_errno(errno);
     enum sealane_error error = sl_check_empty(fd);
     close(fd);
     return error;
@@ -75,7 +74,7 @@ static enum sealane_error open_site(struct site *site, const char *directory)
         return error;
     site->parent_fd = open(site->parent_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (site->parent_fd < 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     error = check_free(site);
     if (!error) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): close_site() frees the names */
         error = sl_temporary_directory(&site->directory, &site->fd, site->parent_fd, site->name, contents);
@@ -102,7 +101,7 @@ static enum sealane_error name_for_service(char **path, const struct site *site)
     struct stat ours;
     struct stat there;
     if (fstat(site->fd, &ours) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (asprintf(path, "/proc/self/fd/%d", site->fd) < 0)
         return SEALANE_E_NO_MEMORY;
     if (stat(*path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)

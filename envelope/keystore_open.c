@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/secret.h"
 #include "base/wipe.h"
@@ -30,11 +29,11 @@ static enum sealane_error open_directory(int *fd, const char *directory)
     if (!path)
         return SEALANE_E_NO_MEMORY;
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    enum sealane_error error = *fd >= 0 ? SEALANE_OK : sl_errno_error(errno);
+    enum sealane_error error = *fd >= 0 ? SEALANE_OK : sealane_error_from_errno(errno);
     free(path);
     struct stat st;
     if (!error && fstat(*fd, &st) != 0)
-        error = sl_errno_error(errno);
+        error = sealane_error_from_errno(errno);
     if (!error)
         error = check_trust(&st);
     if (error && *fd >= 0) {
@@ -48,7 +47,7 @@ static enum sealane_error read_open_file(char **text, size_t *len, int fd)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (!S_ISREG(st.st_mode))
         return SEALANE_E_NOT_REGULAR;
     enum sealane_error error = check_trust(&st);
@@ -74,7 +73,10 @@ static enum sealane_error read_file(char **text, size_t *len, const char *direct
     if (error)
         return error;
     int fd = openat(directory_fd, SL_KEYSTORE_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    error = fd >= 0 ? read_open_file(text, len, fd) : sl_errno_error(errno);
+    if (fd >= 0)
+        error = read_open_file(text, len, fd);
+    else
+        error = errno == ENOENT ? SEALANE_E_NO_KEYSTORE : sealane_error_from_errno(errno);
     if (fd >= 0)
         close(fd);
     close(directory_fd);

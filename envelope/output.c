@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/temporary.h"
 
@@ -32,10 +31,10 @@ static enum sealane_error open_directly(sealane_output *output, const char *path
         output->fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
     } while (output->fd < 0 && errno == EINTR);
     if (output->fd < 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     struct stat st;
     if (fstat(output->fd, &st) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     /* Replaced by a file since we looked: never write into that. */
     return S_ISREG(st.st_mode) ? SEALANE_E_EXISTS : SEALANE_OK;
 }
@@ -54,7 +53,7 @@ static enum sealane_error open_beside(sealane_output *output, const char *path)
         return SEALANE_E_NO_MEMORY;
     }
     output->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum sealane_error error = output->directory_fd >= 0 ? SEALANE_OK : sl_errno_error(errno);
+    enum sealane_error error = output->directory_fd >= 0 ? SEALANE_OK : sealane_error_from_errno(errno);
     free(directory);
     if (!error)
         error = sl_temporary_file(&output->temporary, &output->fd, output->directory_fd, output->name);
@@ -71,7 +70,7 @@ static enum sealane_error open_beside_target(sealane_output *output, int held, c
     snprintf(path, sizeof path, "/proc/self/fd/%d", held);
     ssize_t len = readlink(path, target, sizeof target);
     if (len < 0)
-        return errno == ENOENT ? SEALANE_E_NOT_REGULAR : sl_errno_error(errno);
+        return errno == ENOENT ? SEALANE_E_NOT_REGULAR : sealane_error_from_errno(errno);
     if ((size_t)len == sizeof target)
         return SEALANE_E_ARGUMENT;
     target[len] = '\0';
@@ -81,7 +80,7 @@ static enum sealane_error open_beside_target(sealane_output *output, int held, c
     /* A file that was removed or moved meanwhile has a name that is another's, or nobody's. */
     struct stat there;
     if (fstatat(output->directory_fd, output->name, &there, AT_SYMLINK_NOFOLLOW) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     return there.st_dev == st->st_dev && there.st_ino == st->st_ino ? SEALANE_OK : SEALANE_E_NOT_FOUND;
 }
 
@@ -90,7 +89,7 @@ static enum sealane_error choose_existing(sealane_output *output, const char *pa
     struct stat st;
     struct stat name;
     if (fstat(held, &st) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (S_ISDIR(st.st_mode))
         return SEALANE_E_NOT_REGULAR;
     if (!S_ISREG(st.st_mode))
@@ -98,7 +97,7 @@ static enum sealane_error choose_existing(sealane_output *output, const char *pa
     if (!output->replace)
         return SEALANE_E_EXISTS;
     if (lstat(path, &name) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     /* If it is a link only from now on, it is the link that is replaced: a rename follows none. */
     return S_ISLNK(name.st_mode) ? open_beside_target(output, held, &st) : open_beside(output, path);
 }
@@ -113,7 +112,7 @@ static enum sealane_error choose(sealane_output *output, const char *path)
     }
     struct stat st;
     if (errno != ENOENT)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
         return output->replace ? SEALANE_E_NOT_FOUND : SEALANE_E_EXISTS;
     return open_beside(output, path);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "base/checked.h"
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/secret.h"
 #include "envelope/cipher.h"
@@ -198,7 +197,7 @@ enum sealane_error sealane_unseal(const sealane_keystore *keystore, const sealan
     if (error != SEALANE_OK)
         return error;
     if (fstat(in_fd, &status) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     struct unsealing u = {
         .options = options, .keystore = keystore, .in_fd = in_fd, .from = options->offset, .total = UINT64_MAX};
     if (sl_add_u64(&u.to, options->offset, options->length))

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/endian.h"
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -71,7 +70,7 @@ static enum sealane_error append_current_directory(char *out, size_t size, size_
 {
     char *current = getcwd(NULL, 0);
     if (!current)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     enum sealane_error error = append_path(out, size, len, current);
     free(current);
     return error;
@@ -137,7 +136,7 @@ static enum sealane_error file_create(const char *path, bool allow_unlocked)
     if (!error) {
         int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (directory_fd < 0) {
-            error = sl_errno_error(errno);
+            error = sealane_error_from_errno(errno);
         } else {
             error = write_kek(directory_fd, name, secrets);
             close(directory_fd);
@@ -152,7 +151,7 @@ static enum sealane_error read_kek(struct secrets *secrets, int fd)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return sl_errno_error(errno);
+        return sealane_error_from_errno(errno);
     if (!S_ISREG(st.st_mode))
         return SEALANE_E_NOT_REGULAR;
     if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 077) != 0)
@@ -174,7 +173,7 @@ static enum sealane_error file_open(void **state, const char *path, bool allow_u
     /* O_NONBLOCK: a FIFO of that name must not hold us up. */
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? SEALANE_E_KEK_MISSING : sl_errno_error(errno);
+        return errno == ENOENT ? SEALANE_E_KEK_MISSING : sealane_error_from_errno(errno);
     void *secrets;
     enum sealane_error error = sl_secret_alloc(&secrets, sizeof(struct secrets), allow_unlocked);
     if (!error) {

@@ -19,7 +19,6 @@
 
 #include "base/checked.h"
 #include "base/endian.h"
-#include "base/errno.h"
 #include "base/io.h"
 #include "base/random.h"
 #include "base/wipe.h"
@@ -142,16 +141,18 @@ static void error_table(void **state)
 static void system_error_numbers(void **state)
 {
     (void)state;
-    assert_int_equal(sl_errno_error(ENOSPC), SEALANE_E_NO_SPACE);
-    assert_int_equal(sl_errno_error(EDQUOT), SEALANE_E_NO_SPACE);
-    assert_int_equal(sl_errno_error(EFBIG), SEALANE_E_FILE_SIZE_LIMIT);
-    assert_int_equal(sl_errno_error(EROFS), SEALANE_E_PERMISSION);
-    assert_int_equal(sl_errno_error(EACCES), SEALANE_E_PERMISSION);
-    assert_int_equal(sl_errno_error(ENOENT), SEALANE_E_NOT_FOUND);
-    assert_int_equal(sl_errno_error(EEXIST), SEALANE_E_EXISTS);
-    assert_int_equal(sl_errno_error(ENOMEM), SEALANE_E_NO_MEMORY);
+    assert_int_equal(sealane_error_from_errno(ENOSPC), SEALANE_E_NO_SPACE);
+    assert_int_equal(sealane_error_from_errno(EDQUOT), SEALANE_E_NO_SPACE);
+    assert_int_equal(sealane_error_from_errno(EFBIG), SEALANE_E_FILE_SIZE_LIMIT);
+    assert_int_equal(sealane_error_from_errno(EROFS), SEALANE_E_PERMISSION);
+    assert_int_equal(sealane_error_from_errno(EACCES), SEALANE_E_PERMISSION);
+    assert_int_equal(sealane_error_from_errno(ENOENT), SEALANE_E_NOT_FOUND);
+    assert_int_equal(sealane_error_from_errno(EEXIST), SEALANE_E_EXISTS);
+    assert_int_equal(sealane_error_from_errno(ENOMEM), SEALANE_E_NO_MEMORY);
+    assert_int_equal(sealane_error_from_errno(EPIPE), SEALANE_E_BROKEN_PIPE);
+    assert_int_equal(sealane_error_from_errno(EIO), SEALANE_E_IO);
     for (int i = 0; i < 200; i++) /* a failed call is never success, even with errno 0 */
-        assert_int_not_equal(sl_errno_error(i), SEALANE_OK);
+        assert_int_not_equal(sealane_error_from_errno(i), SEALANE_OK);
 }
 
 static void random_bytes(void **state)
@@ -282,10 +283,10 @@ static void reads_at_offsets(void **state)
     assert_int_equal(sl_pread_full(fd, received, 20, &got, 1000), SEALANE_OK);
     assert_int_equal(got, 0);
     assert_int_equal(lseek(fd, 0, SEEK_CUR), 10); /* the position did not move */
-    assert_int_equal(sl_pread_full(-1, received, 1, &got, 0), SEALANE_E_IO);
+    assert_int_equal(sl_pread_full(-1, received, 1, &got, 0), SEALANE_E_READ_FAILED);
     assert_int_equal(got, 0);
-    assert_int_equal(sl_read_full(-1, received, 1, &got), SEALANE_E_IO);
-    assert_int_equal(sl_write_all(-1, "x", 1), SEALANE_E_IO);
+    assert_int_equal(sl_read_full(-1, received, 1, &got), SEALANE_E_READ_FAILED);
+    assert_int_equal(sl_write_all(-1, "x", 1), SEALANE_E_WRITE_FAILED);
     assert_int_equal(sl_sync(-1), SEALANE_E_IO);
     close(fd);
     fd = open("/dev/full", O_WRONLY | O_CLOEXEC);

@@ -382,9 +382,9 @@ static void seal_into_closed_pipe(void *argument)
     CHILD_CHECK(sl_write_all(in, plain, len) == SEALANE_OK && lseek(in, 0, SEEK_SET) == 0);
     if (unseal) {
         CHILD_CHECK(sealane_seal(keystore, engine, in, sealed, NULL) == SEALANE_OK);
-        CHILD_CHECK(sealane_unseal(keystore, engine, sealed, ends[1], NULL) == SEALANE_E_IO);
+        CHILD_CHECK(sealane_unseal(keystore, engine, sealed, ends[1], NULL) == SEALANE_E_BROKEN_PIPE);
     } else {
-        CHILD_CHECK(sealane_seal(keystore, engine, in, ends[1], NULL) == SEALANE_E_IO);
+        CHILD_CHECK(sealane_seal(keystore, engine, in, ends[1], NULL) == SEALANE_E_BROKEN_PIPE);
     }
     free(plain);
 }

@@ -24,6 +24,11 @@ SEALANE_API const char *sealane_error_message(enum sealane_error error);
 /* The exit code the `sealane` program ends with: 0 to 5. */
 SEALANE_API int sealane_error_exit_code(enum sealane_error error);
 
+/* The error that a failed file-system call stands for, given its errno; never SEALANE_OK.  NO_SPACE, FILE_SIZE_LIMIT,
+ * PERMISSION, NOT_FOUND, EXISTS, NO_MEMORY, NOT_REGULAR, ARGUMENT (a name too long), BROKEN_PIPE, else IO.  Any thread.
+ */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_error_from_errno(int number);
+
 SEALANE_END
 
 #endif

@@ -40,8 +40,10 @@ struct sealane_seal_options {
  * never a signal.  Both descriptors on one regular file or block device are refused, SAME_FILE, before anything is read
  * or written.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE,
  * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
- * not verified), IO, NO_SPACE, FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close
- * or truncate.  Different calls on different threads are independent. */
+ * not verified), READ_FAILED, WRITE_FAILED, BROKEN_PIPE, IO (a descriptor that is none, the clock), NO_SPACE,
+ * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close or truncate.  Different calls
+ * on different threads are independent.
+ */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
                                                           const sealane_engine *engine, int in_fd, int out_fd,
                                                           const struct sealane_seal_options *options);

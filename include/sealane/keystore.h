@@ -40,9 +40,9 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_keystore_create(const char 
                                                                      const struct sealane_keystore_options *options);
 
 /* Opens for use: checks trust, asks the key service for every data key, verifies every record and the whole.  Errors:
- * NOT_FOUND, NOT_REGULAR, LAX_PERMISSIONS, KEYSTORE_DAMAGED, UNSUPPORTED, KMS_MISMATCH (before the service is asked),
- * those of sealane_kms_open and sealane_kms_unwrap.  *keystore is NULL on failure.  An open keystore is immutable: any
- * thread. */
+ * NOT_FOUND, NO_KEYSTORE (a directory without one), NOT_REGULAR, LAX_PERMISSIONS, KEYSTORE_DAMAGED, UNSUPPORTED,
+ * KMS_MISMATCH (before the service is asked), those of sealane_kms_open and sealane_kms_unwrap.  *keystore is NULL on
+ * failure.  An open keystore is immutable: any thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_keystore_open(sealane_keystore **keystore, const char *directory,
                                                                    const struct sealane_keystore_options *options);
 

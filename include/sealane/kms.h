@@ -47,13 +47,14 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_kms_resolve(char resolved[S
                                                                  const struct sealane_kms_options *options);
 
 /* Makes a new key-encryption key where `uri` says.  For file: the file appears whole with mode 0600, durable, or not at
- * all; EXISTS if there is one.  Other errors: KMS_SCHEME, ARGUMENT, PERMISSION, NO_SPACE, IO, RANDOM, MEMORY_LOCK. */
+ * all; EXISTS if there is one.  Other errors: KMS_SCHEME, ARGUMENT, PERMISSION, NO_SPACE, WRITE_FAILED, IO, RANDOM,
+ * MEMORY_LOCK. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_kms_create(const char *uri,
                                                                 const struct sealane_kms_options *options);
 
 /* Opens the service and, for file:, reads the key-encryption key.  The file must belong to the caller or root and be
  * accessible to nobody else.  Errors: KMS_SCHEME, ARGUMENT, KEK_MISSING, KEK_INVALID, UNSUPPORTED (a newer version of
- * that file), NOT_REGULAR (a symbolic link, say), KEK_LAX_PERMISSIONS, PERMISSION, IO, MEMORY_LOCK. */
+ * that file), NOT_REGULAR (a symbolic link, say), KEK_LAX_PERMISSIONS, PERMISSION, READ_FAILED, IO, MEMORY_LOCK. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_kms_open(sealane_kms **kms, const char *uri,
                                                               const struct sealane_kms_options *options);
 

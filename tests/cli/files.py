@@ -198,7 +198,8 @@ def a_reader_that_goes_away_is_an_error():
             reader, writer = os.pipe()
             os.close(reader)
             with os.fdopen(writer, "wb") as pipe:
-                fails(1, "IO", *line, stdout=pipe, directory=p.path)
+                said = fails(1, "BROKEN_PIPE", *line, stdout=pipe, directory=p.path)
+                check(said.startswith("sealane: standard output: "), f"{said!r}")
 
 
 @case
@@ -209,8 +210,10 @@ def closed_standard_descriptors_take_no_file():
             process = start("seal", "-k", p.keystore, "--suite=ctr", p.source, p / name, closed=closed)
             equal(process.wait(timeout=60), 0, f"exit code with {closed} closed")
             equal(works("unseal", "-k", p.keystore, p / name, "-"), p.data, f"{closed} closed")
-        fails(1, "IO", "seal", "-k", p.keystore, "--suite=ctr", "-", p / "OUT", closed=[0], stdin=None, directory=p.path)
-        fails(1, "IO", "seal", "-k", p.keystore, "--suite=ctr", p.source, "-", closed=[1], stdout=None, directory=p.path)
+        said = fails(1, "READ_FAILED", "seal", "-k", p.keystore, "--suite=ctr", "-", p / "OUT", closed=[0], stdin=None, directory=p.path)
+        check(said.startswith("sealane: standard input: "), f"{said!r}")
+        said = fails(1, "WRITE_FAILED", "seal", "-k", p.keystore, "--suite=ctr", p.source, "-", closed=[1], stdout=None, directory=p.path)
+        check(said.startswith("sealane: standard output: "), f"{said!r}")
 
 
 @case

@@ -92,7 +92,9 @@ def bad_uris():
 @case
 def create_never_overwrites():
     with Place() as p:
-        fails(1, "EXISTS", "keystore", "create", p.keystore, directory=p.path)
+        for line in (["keystore", "create", p.keystore], ["kms", "create", "file:" + p / "K/kek"]):
+            said = fails(1, "EXISTS", *line, directory=p.path)
+            check("use --force" not in said, f"{line} has no such option: {said!r}")
         os.mkdir(p / "full")
         p.write("full/file", b"x")
         fails(1, "EXISTS", "keystore", "create", p / "full", directory=p.path)
@@ -110,8 +112,10 @@ def missing_and_foreign_keystores():
         fails(1, "NOT_FOUND", "seal", "-k", p / "none", p.source, p / "OUT", directory=p.path)
         fails(1, "NOT_REGULAR", "seal", "-k", p.source, p.source, p / "OUT", directory=p.path)
         os.mkdir(p / "empty", 0o700)
-        said = run("keystore", "show", p / "empty")
-        check(said.returncode in (1, 3) and said.stderr.count(b"\n") == 1, f"an empty keystore: {said}")
+        for line in (["keystore", "show", p / "empty"], ["keystore", "verify", p / "empty"],
+                     ["seal", "-k", p / "empty", p.source, p / "OUT"]):
+            said = fails(1, "NO_KEYSTORE", *line, directory=p.path)
+            check(said.startswith(f"sealane: {p / 'empty'}: ") and "sealane keystore create" in said, f"{said!r}")
 
 
 @case

@@ -54,11 +54,11 @@ def output_that_fails_is_noticed():
         for line in [["cpu"], ["cpu", "--json"], ["--help"], ["--version"], ["help", "seal"]]:
             with open("/dev/full", "wb") as full:
                 fails(1, "NO_SPACE", *line, directory=empty, stdout=full)
-            fails(1, "IO", *line, directory=empty, stdout=None, closed=[1])
+            fails(1, "WRITE_FAILED", *line, directory=empty, stdout=None, closed=[1])
             reader, writer = os.pipe()
             os.close(reader)
             with os.fdopen(writer, "wb") as pipe:
-                fails(1, "IO", *line, directory=empty, stdout=pipe)
+                fails(1, "BROKEN_PIPE", *line, directory=empty, stdout=pipe)
 
 
 @case

@@ -47,7 +47,8 @@ def byte_counts_that_are_none():
 def suites_and_formats_of_other_versions():
     with tempfile.TemporaryDirectory() as empty:
         fails(2, "SUITE_UNAVAILABLE", "seal", "-k", "K", "--suite", "authenticated", "IN", "OUT", directory=empty, cwd=empty)
-        fails(2, "SUITE_UNAVAILABLE", "seal", "-k", "K", "--format=clickhouse", "IN", "OUT", directory=empty, cwd=empty)
+        said = fails(2, "SUITE_UNAVAILABLE", "seal", "-k", "K", "--format=clickhouse", "IN", "OUT", directory=empty, cwd=empty)
+        check("--suite" not in said, f"a suite does not mend a format: {said!r}")
 
 
 @case
