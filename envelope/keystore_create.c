@@ -129,7 +129,7 @@ static enum sealane_error open_service(sealane_kms **kms, char stored[SEALANE_KM
         return error;
     }
     snprintf(stored, SEALANE_KMS_URI_MAX, "file:%s", SL_KEYSTORE_KEK);
-    char *base;
+    char *base = NULL;
     enum sealane_error error = name_for_service(&base, site);
     if (error)
         return error;
@@ -145,8 +145,7 @@ static enum sealane_error open_service(sealane_kms **kms, char stored[SEALANE_KM
 static enum sealane_error fill_context(struct sl_wrap *wrap, const struct texts *texts,
                                        const struct sealane_keystore_options *options)
 {
-    if (options->context_count > SEALANE_KMS_CONTEXT_MAX - SL_FIXED_PAIRS ||
-        (options->context_count > 0 && !options->context))
+    if (options->context_count > SEALANE_KEYSTORE_CONTEXT_MAX || (options->context_count > 0 && !options->context))
         return SEALANE_E_ARGUMENT;
     wrap->context[wrap->context_count++] = (struct sealane_kms_pair){SL_CONTEXT_RESERVED "store", texts->store};
     wrap->context[wrap->context_count++] = (struct sealane_kms_pair){SL_CONTEXT_RESERVED "key", texts->id};
@@ -263,6 +262,7 @@ static enum sealane_error create(struct site *site, const char *directory,
         error = build(site, &keystore, kms);
     sl_secret_free(keys);
     sealane_kms_free(kms);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the caller's close_site() frees the names */
     return error ? error : sl_temporary_publish_directory(&site->directory, site->name);
 }
 
