@@ -31,8 +31,8 @@ static void begin_line(const char *kind)
 /* Of this process or machine: no file is to blame. */
 static bool concerns_no_file(enum sealane_error error)
 {
-    return error == SEALANE_E_MEMORY_LOCK || error == SEALANE_E_NO_MEMORY || error == SEALANE_E_RANDOM ||
-           error == SEALANE_E_CRYPTO_LIBRARY;
+    return error == SEALANE_E_MEMORY_LOCK || error == SEALANE_E_NO_MEMORY || error == SEALANE_E_THREAD ||
+           error == SEALANE_E_RANDOM || error == SEALANE_E_CRYPTO_LIBRARY;
 }
 
 int sl_cli_fail(enum sealane_error error, const char *file)

@@ -39,11 +39,6 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
     if (exit_code == 0) {
         exit_code = sl_cli_transfer_open_output(&t);
         if (exit_code == 0) {
-            sl_cli_warn_unlocked();
-            if (!a->value[SL_CLI_SUITE])
-                sl_cli_warn("the data will carry no tags, so a change to it cannot be noticed; --suite ctr says that "
-                            "you want this",
-                            NULL);
             struct sealane_seal_options options = SEALANE_SEAL_OPTIONS_INIT;
             options.reseal = t.force;
             options.progress = sl_cli_progress;
@@ -51,6 +46,14 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
             enum sealane_error error =
                 sealane_seal(session.keystore, session.engine, t.in_fd, sl_cli_transfer_out_fd(&t), &options);
             exit_code = error ? sl_cli_transfer_fail(&t, error) : sl_cli_transfer_commit(&t);
+            /* Only now: what fails says one line. */
+            if (exit_code == 0) {
+                sl_cli_warn_unlocked();
+                if (!a->value[SL_CLI_SUITE])
+                    sl_cli_warn("the data carries no tags, so a change to it cannot be noticed; --suite ctr says that "
+                                "you want this",
+                                NULL);
+            }
         }
         sl_cli_session_close(&session);
     }
@@ -85,12 +88,13 @@ int sl_cli_run_unseal(const struct sl_cli_arguments *a)
     if (exit_code == 0) {
         exit_code = sl_cli_transfer_open_output(&t);
         if (exit_code == 0) {
-            sl_cli_warn_unlocked();
             int out_fd = sl_cli_transfer_out_fd(&t);
             options.progress = sl_cli_progress;
             sl_cli_progress_begin(!isatty(out_fd));
             enum sealane_error error = sealane_unseal(session.keystore, session.engine, t.in_fd, out_fd, &options);
             exit_code = error ? sl_cli_transfer_fail(&t, error) : sl_cli_transfer_commit(&t);
+            if (exit_code == 0)
+                sl_cli_warn_unlocked();
         }
         sl_cli_session_close(&session);
     }

@@ -119,6 +119,7 @@ static void pipeline_free(struct sl_pipeline *p)
 
 enum sealane_error sl_pipeline_start(struct sl_pipeline **pipeline, int out_fd)
 {
+    enum sealane_error error = SEALANE_E_NO_MEMORY;
     *pipeline = NULL;
     struct sl_pipeline *p = calloc(1, sizeof *p);
     if (p == NULL)
@@ -135,8 +136,10 @@ enum sealane_error sl_pipeline_start(struct sl_pipeline **pipeline, int out_fd)
         goto fail;
     if (pthread_cond_init(&p->changed, NULL) != 0)
         goto fail_lock;
-    if (!start_thread(p))
+    if (!start_thread(p)) {
+        error = SEALANE_E_THREAD;
         goto fail_cond;
+    }
     *pipeline = p;
     return SEALANE_OK;
 
@@ -146,7 +149,7 @@ fail_lock:
     pthread_mutex_destroy(&p->lock);
 fail:
     pipeline_free(p);
-    return SEALANE_E_NO_MEMORY;
+    return error;
 }
 
 enum sealane_error sl_pipeline_buffer(struct sl_pipeline *p, uint8_t **buffer)

@@ -41,8 +41,8 @@ struct sealane_seal_options {
  * or written.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE,
  * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
  * not verified), READ_FAILED, WRITE_FAILED, BROKEN_PIPE, IO (a descriptor that is none, the clock), NO_SPACE,
- * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, CRYPTO_LIBRARY.  Does not sync, close or truncate.  Different calls
- * on different threads are independent.
+ * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, THREAD, CRYPTO_LIBRARY.  Does not sync, close or truncate. Different
+ * calls on different threads are independent.
  */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
                                                           const sealane_engine *engine, int in_fd, int out_fd,

@@ -46,6 +46,27 @@ def no_lockable_memory_is_an_error_or_a_warning():
 
 
 @case
+def a_thread_that_cannot_be_started():
+    if harness.is_sanitized() or harness.is_emulated():
+        raise Skipped("sanitizers and emulators need a stack of their own")
+    if resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY:
+        raise Skipped("the stack's hard limit is too low")
+    with Place() as p:
+        # glibc gives a thread a stack of this size, more than there are addresses.
+        line = ["seal", "-k", p.keystore, "--suite=ctr", p.source, p / "OUT"]
+        fails(1, "THREAD", *line, directory=p.path, limits={resource.RLIMIT_STACK: 1 << 47})
+
+
+@case
+def a_failure_without_a_suite_is_one_line():
+    with Place(size=100000) as p:
+        limit = {"limits": {resource.RLIMIT_FSIZE: 10000}}
+        fails(1, "FILE_SIZE_LIMIT", "seal", "-k", p.keystore, p.source, p / "OUT", directory=p.path, **limit)
+        fails(1, "NO_SPACE", "seal", "-k", p.keystore, p.source, "/dev/full", directory=p.path)
+        works("seal", "-k", p.keystore, p.source, p / "OUT", warnings=1)
+
+
+@case
 def a_file_size_limit():
     with Place(size=3000000) as p:
         sealed = p.seal()
