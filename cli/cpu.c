@@ -2,6 +2,7 @@
 #include "sealane/cpu.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -22,7 +23,7 @@ struct machine {
     size_t feature_count;
     struct sealane_kernel_info kernel[KERNELS_MAX];
     size_t kernel_count;
-    sealane_topology *topology;
+    sealane_topology *topology; /* NULL: unknown */
     struct sealane_topology_info info;
     struct rlimit lockable;
 };
@@ -98,10 +99,11 @@ static int print_json(const struct machine *m)
     failed |= json_object_set_new(o, "version", json_string(sealane_version()));
     failed |= json_object_set_new(o, "cpu", sl_cli_json_text(m->name));
     failed |= json_object_set_new(o, "features", features);
-    failed |= json_object_set_new(o, "cores", json_integer(m->info.cores));
-    failed |= json_object_set_new(o, "processors", json_integer(m->info.processors));
-    failed |= json_object_set_new(o, "caches", caches_json(m));
-    failed |= json_object_set_new(o, "nodes", nodes_json(m));
+    const bool known = m->topology != NULL;
+    failed |= json_object_set_new(o, "cores", known ? json_integer(m->info.cores) : json_null());
+    failed |= json_object_set_new(o, "processors", known ? json_integer(m->info.processors) : json_null());
+    failed |= json_object_set_new(o, "caches", known ? caches_json(m) : json_null());
+    failed |= json_object_set_new(o, "nodes", known ? nodes_json(m) : json_null());
     failed |= json_object_set_new(o, "lockable_memory_bytes",
                                   m->lockable.rlim_cur == RLIM_INFINITY ? json_null()
                                                                         : sl_cli_json_u64(m->lockable.rlim_cur));
@@ -130,6 +132,11 @@ static void print_topology(const struct machine *m)
     char text[SL_CLI_BYTES_TEXT];
     struct sealane_topology_cache cache;
     struct sealane_topology_node node;
+    if (!m->topology) {
+        sl_cli_print_label("Topology");
+        printf("unknown\n");
+        return;
+    }
     sl_cli_print_label("Cores");
     printf("%u, with %u hardware thread%s, usable by this process\n", m->info.cores, m->info.processors,
            m->info.processors == 1 ? "" : "s");
@@ -193,9 +200,14 @@ int sl_cli_run_cpu(const struct sl_cli_arguments *a)
     if (getrlimit(RLIMIT_MEMLOCK, &m.lockable) != 0)
         return sl_cli_fail(SEALANE_E_IO, "RLIMIT_MEMLOCK");
     enum sealane_error error = sealane_topology_create(&m.topology);
+    if (error == SEALANE_E_NO_MEMORY)
+        return sl_cli_fail(error, NULL);
     if (error)
-        return sl_cli_fail(error, "topology");
-    sealane_topology_info(m.topology, &m.info);
+        sl_cli_warn("the topology is unknown: the system does not tell it, or the environment (HWLOC_XMLFILE, "
+                    "HWLOC_SYNTHETIC) has hwloc describe another machine",
+                    NULL);
+    else
+        sealane_topology_info(m.topology, &m.info);
     exit_code = sl_cli_given(a, SL_CLI_JSON) ? print_json(&m) : print_text(&m);
     sealane_topology_free(m.topology);
     return exit_code;

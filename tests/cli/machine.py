@@ -1,6 +1,7 @@
 """`sealane cpu`, and standard output that fails."""
 import json
 import os
+import re
 import resource
 import subprocess
 import tempfile
@@ -46,6 +47,19 @@ def cpu_respects_affinity_and_limits():
     finally:
         os.sched_setaffinity(0, usable)
     equal((narrowed["processors"], narrowed["cores"]), (1, 1), "processors and cores of a narrowed process")
+
+
+@case
+def cpu_shows_kernels_without_a_topology():
+    plain = cpu()
+    for name, value in (("HWLOC_SYNTHETIC", "node:2 core:4 pu:2"), ("HWLOC_XMLFILE", "/dev/null")):
+        options = {"env": dict(os.environ, **{name: value}), "warnings": 1}
+        found = cpu(**options)
+        equal(found["kernels"], plain["kernels"], f"kernels under {name}")
+        equal({k: found[k] for k in ("cores", "processors", "caches", "nodes")},
+              {"cores": None, "processors": None, "caches": None, "nodes": None}, f"topology under {name}")
+        text = works("cpu", **options).decode()
+        check(re.search(r"^Topology +unknown$", text, re.M) and "portable" in text, text)
 
 
 @case
