@@ -7,6 +7,9 @@
 
 int sl_cli_run_kms_create(const struct sl_cli_arguments *a)
 {
+    int exit_code = sl_cli_check_kms(a, a->word[0], true);
+    if (exit_code != 0)
+        return exit_code;
     struct sealane_kms_options options = SEALANE_KMS_OPTIONS_INIT;
     options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
     enum sealane_error error = sealane_kms_create(a->word[0], &options);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "cli/report.h"
+#include "cli/text.h"
 #include "sealane/memory.h"
 
 int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a)
@@ -14,8 +15,29 @@ int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a
     return error ? sl_cli_fail(error, options.kernel) : 0;
 }
 
+int sl_cli_check_kms(const struct sl_cli_arguments *a, const char *uri, bool stored)
+{
+    char resolved[SEALANE_KMS_URI_MAX];
+    if (!uri)
+        return 0;
+    const bool is_option = a->value[SL_CLI_KMS] == uri;
+    enum sealane_error error = sealane_kms_resolve(resolved, uri, NULL);
+    if (error == SEALANE_E_ARGUMENT)
+        return sl_cli_usage_error(
+            a->command, is_option ? "--kms needs a URI such as file:PATH, not %s" : "URI must be file:PATH, not %s",
+            uri);
+    if (error)
+        return sl_cli_fail(error, uri);
+    if (stored && !sl_cli_is_utf8(resolved))
+        return sl_cli_usage_error(a->command, "a keystore cannot name a key whose path is not UTF-8: %s", resolved);
+    return 0;
+}
+
 int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *a)
 {
+    int exit_code = sl_cli_check_kms(a, a->value[SL_CLI_KMS], false);
+    if (exit_code != 0)
+        return exit_code;
     struct sealane_keystore_options options = SEALANE_KEYSTORE_OPTIONS_INIT;
     options.kms_uri = a->value[SL_CLI_KMS];
     options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);

@@ -2,6 +2,8 @@
 #ifndef SEALANE_CLI_SESSION_H
 #define SEALANE_CLI_SESSION_H
 
+#include <stdbool.h>
+
 #include "cli/parse.h"
 #include "sealane/engine.h"
 #include "sealane/keystore.h"
@@ -18,6 +20,10 @@ void sl_cli_session_close(struct sl_cli_session *session);
 /* The parts alone; same returns. */
 int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *arguments);
 int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *arguments);
+
+/* The URI of a key service (NULL is fine) as an argument: 0, or the exit code of what it reported.  `stored`: a
+ * keystore will have to name the key, which takes UTF-8. */
+int sl_cli_check_kms(const struct sl_cli_arguments *arguments, const char *uri, bool stored);
 
 /* Warns if keys lie in memory that could not be locked. */
 void sl_cli_warn_unlocked(void);

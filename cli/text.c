@@ -126,6 +126,13 @@ json_t *sl_cli_json_u64(uint64_t value)
     return value <= INT64_MAX ? json_integer((json_int_t)value) : json_real((double)value);
 }
 
+bool sl_cli_is_utf8(const char *text)
+{
+    json_t *value = json_string(text); /* which looks closely */
+    json_decref(value);
+    return value != NULL;
+}
+
 json_t *sl_cli_json_text(const char *text)
 {
     json_t *value = json_string(text);

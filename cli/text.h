@@ -2,6 +2,7 @@
 #ifndef SEALANE_CLI_TEXT_H
 #define SEALANE_CLI_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@ void sl_cli_print_visible(FILE *file, const char *text);
 
 /* The same into a new string, which the caller frees; NULL without memory. */
 char *sl_cli_visible(const char *text);
+
+bool sl_cli_is_utf8(const char *text);
 
 enum { SL_CLI_BYTES_TEXT = 32, SL_CLI_TIME_TEXT = 32, SL_CLI_UUID_TEXT = 37 };
 

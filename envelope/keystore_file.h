@@ -49,6 +49,8 @@ struct sl_record {
     uint8_t *key; /* secret memory; NULL until unwrapped */
 };
 
+_Static_assert(SEALANE_KEYSTORE_CONTEXT_MAX + SL_FIXED_PAIRS == SEALANE_KMS_CONTEXT_MAX, "all pairs fit a wrap");
+
 struct sealane_keystore {
     json_t *document; /* owns the texts */
     uint8_t uuid[SEALANE_STORE_UUID_LEN];

@@ -16,12 +16,17 @@ SEALANE_BEGIN
 
 typedef struct sealane_keystore sealane_keystore;
 
-enum { SEALANE_KEY_ID_LEN = 16, SEALANE_STORE_UUID_LEN = 16 };
+enum {
+    SEALANE_KEY_ID_LEN = 16,
+    SEALANE_STORE_UUID_LEN = 16,
+    SEALANE_KEYSTORE_CONTEXT_MAX = SEALANE_KMS_CONTEXT_MAX - 3 /* pairs of the caller's; the rest are the keystore's */
+};
 
 struct sealane_keystore_options {
     size_t size;         /* sizeof(struct sealane_keystore_options) */
     const char *kms_uri; /* create: the key service (NULL: a new KEK in DIRECTORY/kek).  open: pins it (NULL: no pin) */
-    const struct sealane_kms_pair *context; /* create: pairs added to the encryption context; open: not used */
+    const struct sealane_kms_pair *context; /* create: pairs added to the encryption context, in UTF-8, keys
+                                               that begin with "sealane:" being the keystore's own; open: not used */
     size_t context_count;
     int allow_unlocked_memory;
     char *failed_uri; /* out, SEALANE_KMS_URI_MAX bytes, or NULL: set by every call that takes these options, to the URI

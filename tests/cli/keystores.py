@@ -138,6 +138,20 @@ def a_missing_kek():
 
 
 @case
+def show_writes_a_relative_key_out():
+    with Place() as p:
+        works("kms", "create", "file:" + p / "kek")
+        works("keystore", "create", p / "K2", "--kms", "file:kek", cwd=p.path)
+        for name in ("K", "./K/"):
+            text = works("keystore", "show", name, cwd=p.path).decode()
+            check(f"file:kek (file:{p.keystore}/kek)\n" in text, text)
+            key = json.loads(works("keystore", "show", "--json", name, cwd=p.path))["data_keys"][0]
+            equal((key["kms"], key["kms_resolved"]), ("file:kek", f"file:{p.keystore}/kek"), "kms")
+        text = works("keystore", "show", p / "K2").decode()
+        check(f" file:{p / 'kek'}\n" in text, f"an absolute one is there once: {text}")
+
+
+@case
 def what_is_at_fault_is_named():
     with Place() as p:
         sealed = p.seal()
