@@ -31,7 +31,7 @@ static void roff(const char *text)
     }
 }
 
-static void roff_option(const struct sl_cli_option *o)
+static void roff_option(const struct sl_cli_option *o, const char *help)
 {
     printf(".TP\n");
     if (o->short_name)
@@ -39,7 +39,7 @@ static void roff_option(const struct sl_cli_option *o)
     printf("\\fB\\-\\-");
     roff(o->name);
     printf("\\fR%s\\fI%s\\fR\n", *o->argument ? " " : "", o->argument);
-    roff(o->help);
+    roff(help);
     printf("\n");
 }
 
@@ -64,12 +64,12 @@ static void write_man(const char *version)
         printf("\n");
         for (size_t id = 0; id < SL_CLI_OPTIONS; id++) {
             if ((c->required | c->optional) >> id & 1)
-                roff_option(&sl_cli_options[id]);
+                roff_option(&sl_cli_options[id], sl_cli_option_help(c, id));
         }
     }
     printf(".SH COMMON OPTIONS\n");
-    roff_option(&sl_cli_options[SL_CLI_HELP]);
-    roff_option(&sl_cli_options[SL_CLI_VERSION]);
+    roff_option(&sl_cli_options[SL_CLI_HELP], sl_cli_options[SL_CLI_HELP].help);
+    roff_option(&sl_cli_options[SL_CLI_VERSION], sl_cli_options[SL_CLI_VERSION].help);
     printf(".SH EXIT STATUS\n"
            ".TP\n0\ndone\n"
            ".TP\n1\nfailed: input or output, a name that exists, a full disk, permissions, a missing key\\-encryption "
@@ -201,13 +201,14 @@ static void zsh_text(const char *text)
     }
 }
 
-static void zsh_option(const struct sl_cli_option *o, const char *name_prefix, const char *name, int repeatable)
+static void zsh_option(const struct sl_cli_option *o, const char *help, const char *name_prefix, const char *name,
+                       int repeatable)
 {
     printf("        '%s%s%s%s[", repeatable ? "*" : "", name_prefix, name,
            !*o->argument    ? ""
            : name_prefix[1] ? "="
                             : "+");
-    zsh_text(o->help);
+    zsh_text(help);
     printf("]");
     if (*o->argument) {
         printf(":%s:", o->argument);
@@ -257,8 +258,8 @@ static void write_zsh(void)
             if (!(options_of(c) >> id & 1))
                 continue;
             if (o->short_name)
-                zsh_option(o, "-", letter, 0);
-            zsh_option(o, "--", o->name, id == SL_CLI_CONTEXT);
+                zsh_option(o, sl_cli_option_help(c, id), "-", letter, 0);
+            zsh_option(o, sl_cli_option_help(c, id), "--", o->name, id == SL_CLI_CONTEXT);
         }
         printf("        '*:argument:_files';;\n");
     }
@@ -315,7 +316,7 @@ static void write_fish(void)
             else if (*o->argument)
                 printf(o->completion == SL_CLI_FILES ? " -r" : " -x");
             printf(" -d '");
-            fish_text(o->help);
+            fish_text(sl_cli_option_help(c, id));
             printf("'\n");
         }
     }

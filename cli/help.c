@@ -30,7 +30,7 @@ static void print_wrapped(const char *text, int indent, int column)
     printf("\n");
 }
 
-static void print_option(const struct sl_cli_option *option)
+static void print_option(const struct sl_cli_option *option, const char *help)
 {
     int column = option->short_name ? printf("  -%c, ", option->short_name) : printf("      ");
     column += printf("--%s%s%s", option->name, *option->argument ? " " : "", option->argument);
@@ -39,7 +39,7 @@ static void print_option(const struct sl_cli_option *option)
         column = 0;
     }
     column += printf("%*s", OPTION_COLUMN - column, "");
-    print_wrapped(option->help, OPTION_COLUMN, column);
+    print_wrapped(help, OPTION_COLUMN, column);
 }
 
 static void print_command(const struct sl_cli_command *c)
@@ -67,7 +67,7 @@ void sl_cli_help(const struct sl_cli_command *command, const char *group)
         printf("\nOptions:\n");
         for (size_t id = 0; id < SL_CLI_OPTIONS; id++) {
             if ((command->required | command->optional | UINT32_C(1) << SL_CLI_HELP) >> id & 1)
-                print_option(&sl_cli_options[id]);
+                print_option(&sl_cli_options[id], sl_cli_option_help(command, id));
         }
         return;
     }
@@ -80,9 +80,9 @@ void sl_cli_help(const struct sl_cli_command *command, const char *group)
             print_command(&sl_cli_commands[i]);
     }
     printf("\nOptions:\n");
-    print_option(&sl_cli_options[SL_CLI_HELP]);
+    print_option(&sl_cli_options[SL_CLI_HELP], sl_cli_options[SL_CLI_HELP].help);
     if (!group)
-        print_option(&sl_cli_options[SL_CLI_VERSION]);
+        print_option(&sl_cli_options[SL_CLI_VERSION], sl_cli_options[SL_CLI_VERSION].help);
     printf("\nExit codes: 0 done; 1 failed; 2 usage; 3 not a sealed file, damaged, cut or forged;\n"
            "4 no such data key or keystore, or the key was refused; 5 key service unreachable.\n");
 }

@@ -19,10 +19,10 @@ static int run_command(int argc, char **argv)
     struct sl_cli_arguments arguments;
     if (!sl_cli_parse(&arguments, argc, argv))
         return sealane_error_exit_code(SEALANE_E_ARGUMENT);
-    if (sl_cli_given(&arguments, SL_CLI_HELP))
-        sl_cli_help(arguments.command, arguments.group);
-    else if (!arguments.command)
+    if (sl_cli_given(&arguments, SL_CLI_VERSION))
         sl_cli_version();
+    else if (sl_cli_given(&arguments, SL_CLI_HELP))
+        sl_cli_help(arguments.command, arguments.group);
     else
         return run[arguments.command - sl_cli_commands](&arguments);
     return 0;

@@ -175,9 +175,10 @@ bool sl_cli_parse(struct sl_cli_arguments *a, int argc, char **argv)
         else if (!parse_option(a, argc, argv, &at))
             return false;
     }
-    bool wants_help = sl_cli_given(a, SL_CLI_HELP) || sl_cli_given(a, SL_CLI_VERSION);
+    if (sl_cli_given(a, SL_CLI_VERSION))
+        return true;
     if (words == 0)
-        return wants_help || usage("a command is missing", NULL);
+        return sl_cli_given(a, SL_CLI_HELP) || usage("a command is missing", NULL);
     size_t used = sl_cli_find_command(&a->command, &a->group, argv, words);
     if (used == 0)
         return usage("unknown command %s", argv[0]);

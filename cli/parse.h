@@ -10,7 +10,7 @@
 #include "sealane/kms.h"
 
 struct sl_cli_arguments {
-    const struct sl_cli_command *command; /* NULL: none was named (then --help or --version was) */
+    const struct sl_cli_command *command; /* NULL: none was named (then --help was), or --version was given */
     const char *group;                    /* with --help, a group that was named without a command of it; or NULL */
     char *const *word;                    /* the command's own arguments */
     size_t word_count;

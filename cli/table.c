@@ -21,3 +21,15 @@ const struct sl_cli_command sl_cli_commands[SL_CLI_COMMANDS] = {
 };
 
 _Static_assert(SL_CLI_OPTIONS <= 32, "options are bits of a uint32_t");
+
+static const char *const helps[SL_CLI_COMMANDS][SL_CLI_OPTIONS] = {
+#define HELP(command, option, help) [SL_CLI_COMMAND_##command][SL_CLI_##option] = help,
+#include "cli/helps.def"
+#undef HELP
+};
+
+const char *sl_cli_option_help(const struct sl_cli_command *command, size_t id)
+{
+    const char *own = helps[command - sl_cli_commands][id];
+    return own ? own : sl_cli_options[id].help;
+}

@@ -43,6 +43,9 @@ struct sl_cli_command {
 };
 
 extern const struct sl_cli_option sl_cli_options[SL_CLI_OPTIONS];
+/* Why a command takes that option: the option's help, or what helps.def says instead. */
+const char *sl_cli_option_help(const struct sl_cli_command *command, size_t id);
+
 extern const struct sl_cli_command sl_cli_commands[SL_CLI_COMMANDS];
 
 #endif

@@ -25,7 +25,7 @@ def usage_errors():
         ["keystore", "create", "A", "--context", "k=" + "v" * 256],
         ["keystore", "create", "A"] + ["--context=a%d=b" % i for i in range(17)],
         ["keystore", "show", "A", "--kms", "file:x"], ["inspect"], ["inspect", "A", "B"], ["help", "nothing"],
-        ["help", "keystore", "nothing"], ["help", "cpu", "extra"], ["kms", "create"], ["cpu", "--version"], [""],
+        ["help", "keystore", "nothing"], ["help", "cpu", "extra"], ["kms", "create"], [""],
         ["seal", "-k", "K", "IN", ""], ["seal", "-k", "K", "", "OUT"], ["keystore", "create", ""],
     ]
     with tempfile.TemporaryDirectory() as empty:
@@ -79,6 +79,54 @@ def help_everywhere():
             check(option in ("--help",) or b"unknown option" not in run(*name.split(), option).stderr, f"{name} {option}")
 
 
+def option_help(command, option):
+    text = works(*command.split(), "--help").decode()
+    return " ".join(re.split(r"^ +(?:-., )?--", text.split(f"--{option} ")[-1], flags=re.M)[0].split())
+
+
+@case
+def options_are_explained_as_the_command_means_them():
+    check("already sealed" in option_help("seal", "force") or "sealed already" in option_help("seal", "force"), "seal --force")
+    check("sealed" not in option_help("unseal", "force"), "unseal --force seals nothing")
+    check("refused" not in option_help("keystore create", "kms"), "keystore create --kms pins nothing")
+    for command in ("keystore verify", "seal", "unseal"):
+        check("refused" in option_help(command, "kms"), f"{command} --kms")
+    for command in ("keystore create", "keystore verify", "seal", "unseal"):
+        check("relative" in option_help(command, "kms"), f"{command} --kms says nothing of relative paths")
+    for command in ("seal", "unseal"):
+        text = " ".join(works(command, "--help").decode().split())
+        check("position" in text and "0600" in text, f"{command} --help on pipes and positions")
+    page = generated("sealane.1")
+    with open(page) as file:
+        section = file.read().split('.SS "sealane unseal')[1].split(".SS")[0]
+    check("sealed already" not in section, "the manual page's unseal --force")
+
+
+@case
+def an_argument_that_is_wrong_is_named():
+    many = [f"--context=a{i}=b" for i in range(14)]
+    lines = [
+        (["keystore", "create", "K", "--context", "sealane:x="], "sealane:x"),
+        (["keystore", "create", "K", "--context", b"a=\xff"], "\\xff"),
+        (["keystore", "create", "K", "--context", b"\xfe=a"], "\\xfe"),
+        (["keystore", "create", "K", *many], "--context"),
+        (["keystore", "create", "K", "--kms", "file:"], "--kms"),
+        (["keystore", "create", "K", "--kms", b"file:\xff\n"], "\\xff\\x0a"),
+        (["keystore", "create", "."], "DIR"),
+        (["keystore", "create", "K/.."], "DIR"),
+        (["keystore", "create", "x" * 256], "DIR"),
+        (["keystore", "verify", "K", "--kms", "file:"], "--kms"),
+        (["seal", "-k", "K", "--kms", "file://host/kek", "IN", "OUT"], "--kms"),
+        (["kms", "create", "file:"], "URI"),
+        (["kms", "create", b"file:\xff\n"], "\\xff\\x0a"),
+    ]
+    with tempfile.TemporaryDirectory() as d:
+        open(os.path.join(d, "IN"), "wb").close()
+        for line, named in lines:
+            said = fails(2, "ARGUMENT", *line, directory=d, cwd=d)
+            check(named in said and "--help" in said, f"{line} does not name {named}: {said!r}")
+
+
 @case
 def options_stand_anywhere():
     plain = works("cpu", "--kernel", "portable")
@@ -88,7 +136,10 @@ def options_stand_anywhere():
 
 @case
 def version():
-    check(re.fullmatch(rb"sealane \d+\.\d+\.\d+\n", works("--version")), "--version")
+    plain = works("--version")
+    check(re.fullmatch(rb"sealane \d+\.\d+\.\d+\n", plain), "--version")
+    for line in (["--version", "seal"], ["seal", "--version"], ["cpu", "--version"], ["--version", "keystore"], ["-k", "K", "--version"]):
+        equal(works(*line), plain, f"{line}")
 
 
 def generated(name):
