@@ -1,5 +1,6 @@
 """Little memory, little disk."""
 import os
+import platform
 import resource
 import subprocess
 
@@ -49,6 +50,8 @@ def no_lockable_memory_is_an_error_or_a_warning():
 def a_thread_that_cannot_be_started():
     if harness.is_sanitized() or harness.is_emulated():
         raise Skipped("sanitizers and emulators need a stack of their own")
+    if platform.libc_ver(harness.program)[0] != "glibc":
+        raise Skipped("only glibc takes a thread's stack from the limit")
     if resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY:
         raise Skipped("the stack's hard limit is too low")
     with Place() as p:
