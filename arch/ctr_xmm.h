@@ -3,6 +3,11 @@
 
 #include "arch/partial.h"
 
+static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
+{
+    return _mm_insert_epi64(_mm_cvtsi64_si128((long long)lo), (long long)hi, 1);
+}
+
 #define T(name) xmm_##name
 #define VEC __m128i
 #define LANES 1
@@ -11,6 +16,10 @@
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm_load_si128((const __m128i *)(p))
 #define NEXT(v) _mm_add_epi64(v, _mm_set_epi64x(0, 1))
+#define COUNTER(hi, lo) xmm_counter(hi, lo)
+#define SAME(hi, lo) xmm_counter(hi, lo)
+#define BLEND(a, b, n) (a)
+#define FROM_TABLE(t, c, k) _mm_aesenc_si128(_mm_xor_si128(t, c), k)
 #define OPAQUE(v) __asm__("" : "+x"(v))
 #define BLOCK(v) _mm_shuffle_epi8(v, _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f))
 #define START(s, k0) _mm_xor_si128(s, k0)
@@ -21,11 +30,6 @@
 #define STORE(p, v) _mm_storeu_si128((__m128i *)(p), v)
 
 #include "arch/ctr_template.h"
-
-static ALWAYS_INLINE __m128i xmm_counter(uint64_t hi, uint64_t lo)
-{
-    return _mm_insert_epi64(_mm_cvtsi64_si128((long long)lo), (long long)hi, 1);
-}
 
 /* Any length: whole blocks, then the rest of one. */
 static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
@@ -46,6 +50,10 @@ static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t
 #undef KEYS_RESIDENT
 #undef LOAD_KEY
 #undef NEXT
+#undef COUNTER
+#undef SAME
+#undef BLEND
+#undef FROM_TABLE
 #undef OPAQUE
 #undef BLOCK
 #undef START

@@ -8,8 +8,11 @@
 enum {
     SL_AES_ROUNDS = 14,
     SL_SCHEDULE_ALIGN = 64,
-    SL_SCHEDULE_MAX = 1024, /* bytes; the bitsliced schedule is the largest */
+    SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
+    SL_SCHEDULE_MAX = 1024,            /* bytes; the bitsliced schedule is the largest */
 };
+
+struct sl_face;
 
 struct sl_kernel {
     const char *name;
@@ -29,6 +32,19 @@ struct sl_kernel {
      * one vector, which stalls for longer than a block takes to encrypt. */
     void (*ctr)(const void *schedule, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst, const uint8_t *src,
                 size_t len);
+
+    const struct sl_face *by_key; /* one round skipped, any counter block; NULL: the kernel has none */
+    const struct sl_face
+        *by_nonce; /* two rounds skipped, counter blocks whose bytes 0, 5 and 10 are those of the table */
+};
+
+/* CTR from a table of states after the first rounds (docs/KERNELS.md). */
+struct sl_face {
+    /* Fills SL_FACE_TABLE_LEN bytes, aligned to SL_SCHEDULE_ALIGN. */
+    void (*make)(const void *schedule, uint8_t *table, uint64_t counter_hi, uint64_t counter_lo);
+    /* As `ctr` above. */
+    void (*ctr)(const void *schedule, const uint8_t *table, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst,
+                const uint8_t *src, size_t len);
 };
 
 struct sl_kernel_row {

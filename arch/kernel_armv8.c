@@ -55,6 +55,10 @@ static inline uint8x16_t block(uint8x16_t v)
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) vld1q_u8(p)
 #define NEXT(v) next(v)
+#define COUNTER(hi, lo) counter_vector(hi, lo)
+#define SAME(hi, lo) counter_vector(hi, lo)
+#define BLEND(a, b, n) (a)
+#define FROM_TABLE(t, c, k) vaesmcq_u8(vaeseq_u8(t, (c) ^ (k)))
 #define OPAQUE(v) __asm__("" : "+w"(v))
 #define BLOCK(v) block(v)
 #define START(s, k0) (s)
@@ -77,10 +81,41 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
     sl_xor_partial(dst + done, src + done, keystream, len - done);
 }
 
+static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    neon_make_table(schedule, table, 1, hi, lo);
+}
+
+static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    neon_make_table(schedule, table, 2, hi, lo);
+}
+
+static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                       const uint8_t *src, size_t len)
+{
+    size_t done = neon_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                         const uint8_t *src, size_t len)
+{
+    size_t done = neon_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static const struct sl_face by_key = {make_key_table, ctr_by_key};
+static const struct sl_face by_nonce = {make_nonce_table, ctr_by_nonce};
+
 const struct sl_kernel sl_kernel_armv8 = {
     .name = "armv8",
     .needs = SL_CPU_AES,
     .schedule_len = SCHEDULE_LEN,
     .expand = expand,
     .ctr = ctr,
+    .by_key = &by_key,
+    .by_nonce = &by_nonce,
 };

@@ -10,6 +10,10 @@
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(p)))
 #define NEXT(v) _mm256_add_epi64(v, _mm256_set_epi64x(0, 2, 0, 2))
+#define COUNTER(hi, lo) _mm256_add_epi64(SAME(hi, lo), _mm256_set_epi64x(0, 1, 0, 0))
+#define SAME(hi, lo) _mm256_broadcastsi128_si256(xmm_counter(hi, lo))
+#define BLEND(a, b, n) _mm256_blend_epi32(a, b, 0xf0)
+#define FROM_TABLE(t, c, k) _mm256_aesenc_epi128(_mm256_xor_si256(t, c), k)
 #define OPAQUE(v) __asm__("" : "+x"(v))
 #define BLOCK(v)                                                                                                       \
     _mm256_shuffle_epi8(                                                                                               \
@@ -37,10 +41,41 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
     _mm256_zeroupper();
 }
 
+static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    ymm_make_table(schedule, table, 1, hi, lo);
+}
+
+static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    ymm_make_table(schedule, table, 2, hi, lo);
+}
+
+static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                       const uint8_t *src, size_t len)
+{
+    size_t done = ymm_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                         const uint8_t *src, size_t len)
+{
+    size_t done = ymm_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static const struct sl_face by_key = {make_key_table, ctr_by_key};
+static const struct sl_face by_nonce = {make_nonce_table, ctr_by_nonce};
+
 const struct sl_kernel sl_kernel_vaes_avx2 = {
     .name = "vaes-avx2",
     .needs = SL_CPU_AES | SL_CPU_SSSE3 | SL_CPU_SSE41 | SL_CPU_AVX2 | SL_CPU_VAES,
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .by_key = &by_key,
+    .by_nonce = &by_nonce,
 };

@@ -10,6 +10,10 @@
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(p)))
 #define NEXT(v) _mm512_add_epi64(v, _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4))
+#define COUNTER(hi, lo) _mm512_add_epi64(SAME(hi, lo), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0))
+#define SAME(hi, lo) _mm512_broadcast_i32x4(xmm_counter(hi, lo))
+#define BLEND(a, b, n) _mm512_mask_blend_epi64((__mmask8)(0xff << 2 * (n)), a, b)
+#define FROM_TABLE(t, c, k) _mm512_aesenc_epi128(_mm512_xor_si512(t, c), k)
 #define OPAQUE(v) __asm__("" : "+v"(v))
 #define BLOCK(v) _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f)))
 #define START(s, k0) _mm512_xor_si512(s, k0)
@@ -44,6 +48,35 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         ctr_vectors(schedule, first, dst, src, len);
 }
 
+static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    zmm_make_table(schedule, table, 1, hi, lo);
+}
+
+static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    zmm_make_table(schedule, table, 2, hi, lo);
+}
+
+static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                       const uint8_t *src, size_t len)
+{
+    size_t done = zmm_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                         const uint8_t *src, size_t len)
+{
+    size_t done = zmm_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static const struct sl_face by_key = {make_key_table, ctr_by_key};
+static const struct sl_face by_nonce = {make_nonce_table, ctr_by_nonce};
+
 const struct sl_kernel sl_kernel_vaes_avx512 = {
     .name = "vaes-avx512",
     .needs = SL_CPU_AES | SL_CPU_SSSE3 | SL_CPU_SSE41 | SL_CPU_AVX2 | SL_CPU_VAES | SL_CPU_AVX512F | SL_CPU_AVX512BW |
@@ -51,4 +84,6 @@ const struct sl_kernel sl_kernel_vaes_avx512 = {
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .by_key = &by_key,
+    .by_nonce = &by_nonce,
 };
