@@ -8,6 +8,14 @@ static void count_failure(const struct sealane_engine *engine)
     atomic_fetch_add_explicit(engine->backend_failures, 1, memory_order_relaxed);
 }
 
+/* The engine's own kernel for the same bytes. */
+static void kernel_ctr(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+                       uint8_t *dst, const uint8_t *src, size_t len)
+{
+    struct sl_path path = sl_key_path(key, len);
+    sl_ctr(&path, iv, offset, dst, src, len);
+}
+
 struct sl_backend_key *sl_backend_key_create(const struct sealane_engine *engine, const uint8_t bytes[SEALANE_KEY_LEN])
 {
     if (!engine->backend)
@@ -46,7 +54,7 @@ static void one_call(const struct sealane_key *key, struct sl_counter counter, u
     sl_store_be64(block + 8, counter.lo);
     if (key->engine->backend->ctr(key->backend->key, block, dst, src, len) != SEALANE_OK) {
         count_failure(key->engine);
-        sl_ctr(key->kernel, key->schedule, block, 0, dst, src, len);
+        kernel_ctr(key, block, 0, dst, src, len);
     }
 }
 
@@ -66,7 +74,7 @@ static void split(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_
     size_t skip = offset % SEALANE_BLOCK_LEN;
     if (skip && len) { /* backends start at whole blocks */
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
-        sl_ctr(key->kernel, key->schedule, iv, offset, dst, src, n);
+        kernel_ctr(key, iv, offset, dst, src, n);
         offset += n;
         dst += n;
         src += n;
@@ -92,7 +100,7 @@ void sl_backend_ctr(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOC
     /* A second thread does not wait for a backend that serves one at a time: the kernel gives the same bytes at once.
      */
     if (exclusive && pthread_mutex_trylock(&key->backend->lock) != 0) {
-        sl_ctr(key->kernel, key->schedule, iv, offset, dst, src, len);
+        kernel_ctr(key, iv, offset, dst, src, len);
         return;
     }
     split(key, iv, offset, dst, src, len);

@@ -4,27 +4,36 @@
 #include "base/wipe.h"
 #include "engine/internal.h"
 
+/* Where a table gains nothing, and for the ends that splitting cuts off, the plain kernel is at least as fast. */
+static inline void run(const struct sl_path *path, struct sl_counter counter, uint8_t *dst, const uint8_t *src,
+                       size_t len)
+{
+    if (path->table && len >= path->face->gains_from)
+        path->face->ctr(path->schedule, path->table, counter.hi, counter.lo, dst, src, len);
+    else
+        path->kernel->ctr(path->schedule, counter.hi, counter.lo, dst, src, len);
+}
+
 /* The keystream of one block, from byte `skip` on. */
-static void xor_within_block(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter,
-                             size_t skip, uint8_t *dst, const uint8_t *src, size_t len)
+static void xor_within_block(const struct sl_path *path, struct sl_counter counter, size_t skip, uint8_t *dst,
+                             const uint8_t *src, size_t len)
 {
     uint8_t block[SEALANE_BLOCK_LEN] = {0};
     memcpy(block + skip, src, len);
-    kernel->ctr(schedule, counter.hi, counter.lo, block, block, skip + len);
+    run(path, counter, block, block, skip + len);
     memcpy(dst, block + skip, len);
     sl_wipe(block, sizeof block);
 }
 
 /* The general case.  Kernels get whole starting blocks and a low half that does not wrap. */
-static void __attribute__((noinline))
-ctr_split(const struct sl_kernel *kernel, const void *schedule, struct sl_counter counter, size_t skip, uint8_t *dst,
-          const uint8_t *src, size_t len)
+static void __attribute__((noinline)) ctr_split(const struct sl_path *path, struct sl_counter counter, size_t skip,
+                                                uint8_t *dst, const uint8_t *src, size_t len)
 {
     if (len == 0)
         return; /* the pointers may be NULL, which memcpy may not see */
     if (skip) {
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
-        xor_within_block(kernel, schedule, counter, skip, dst, src, n);
+        xor_within_block(path, counter, skip, dst, src, n);
         dst += n;
         src += n;
         len -= n;
@@ -33,34 +42,34 @@ ctr_split(const struct sl_kernel *kernel, const void *schedule, struct sl_counte
     uint64_t blocks_to_wrap = -counter.lo; /* 0 stands for 2^64: no call is that long */
     if (blocks_to_wrap != 0 && (len + (uint64_t)15) / SEALANE_BLOCK_LEN > blocks_to_wrap) {
         size_t n = (size_t)blocks_to_wrap * SEALANE_BLOCK_LEN;
-        kernel->ctr(schedule, counter.hi, counter.lo, dst, src, n);
+        run(path, counter, dst, src, n);
         dst += n;
         src += n;
         len -= n;
         counter = (struct sl_counter){.hi = counter.hi + 1, .lo = 0};
     }
     if (len)
-        kernel->ctr(schedule, counter.hi, counter.lo, dst, src, len);
+        run(path, counter, dst, src, len);
 }
 
-static inline void ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN],
-                       uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
+static inline void ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                       const uint8_t *src, size_t len)
 {
     struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
     size_t skip = offset % SEALANE_BLOCK_LEN;
     uint64_t end;
     /* One more block than needed at most: then the split finds nothing to do. */
     if (__builtin_expect(skip != 0 || __builtin_add_overflow(counter.lo, len / SEALANE_BLOCK_LEN + 1, &end), 0)) {
-        ctr_split(kernel, schedule, counter, skip, dst, src, len);
+        ctr_split(path, counter, skip, dst, src, len);
         return;
     }
-    kernel->ctr(schedule, counter.hi, counter.lo, dst, src, len);
+    run(path, counter, dst, src, len);
 }
 
-void sl_ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
-            uint8_t *dst, const uint8_t *src, size_t len)
+void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+            const uint8_t *src, size_t len)
 {
-    ctr(kernel, schedule, iv, offset, dst, src, len);
+    ctr(path, iv, offset, dst, src, len);
 }
 
 static inline void assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
@@ -75,10 +84,12 @@ void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN]
                      const uint8_t *src, size_t len)
 {
     assert_valid(offset, dst, src, len);
-    if (__builtin_expect(key->backend != NULL, 0))
+    if (__builtin_expect(key->backend != NULL, 0)) {
         sl_backend_ctr(key, iv, offset, dst, src, len);
-    else
-        ctr(key->kernel, key->schedule, iv, offset, dst, src, len);
+        return;
+    }
+    struct sl_path path = sl_key_path(key, len);
+    ctr(&path, iv, offset, dst, src, len);
 }
 
 void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,

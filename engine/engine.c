@@ -57,6 +57,8 @@ enum sealane_error sealane_engine_create(sealane_engine **engine, const struct s
     e->wrong = calloc(sl_kernel_count, sizeof e->wrong[0]);
     e->backend_failures = calloc(1, sizeof *e->backend_failures);
     enum sealane_error error = e->wrong && e->backend_failures ? choose(e, options->kernel) : SEALANE_E_NO_MEMORY;
+    if (!error)
+        error = sl_tables_create(&e->tables, options->table_bytes);
     if (error) {
         sealane_engine_free(e);
         return error;
@@ -69,6 +71,7 @@ void sealane_engine_free(sealane_engine *engine)
 {
     if (!engine)
         return;
+    sl_tables_free(engine->tables);
     free(engine->backend_failures);
     free(engine->wrong);
     free(engine);

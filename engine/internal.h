@@ -16,6 +16,7 @@ struct sealane_engine {
     bool allow_unlocked;
     bool *wrong;                        /* per row of sl_kernels: failed its self-test here */
     _Atomic uint64_t *backend_failures; /* a pointer, since the engine is const to its users and this counts */
+    struct sl_tables *tables;           /* NULL: none */
 };
 
 /* A backend's own key, with the lock that SEALANE_THREADS_ONE asks for.  Lives outside the secret memory: the pointer
@@ -25,17 +26,33 @@ struct sl_backend_key {
     pthread_mutex_t lock;
 };
 
+/* What changes in a key: the round-1 table, once there is one, and the bytes that went by before. */
+struct sl_key_warmth {
+    _Atomic(uint8_t *) table;
+    _Atomic int64_t bytes;
+};
+
 /* Lies in secret memory.  What a call reads first shares a cache line; the schedule follows. */
 struct sealane_key {
     const struct sl_kernel *kernel;
     const struct sealane_engine *engine;
     struct sl_backend_key *backend; /* NULL: the kernel serves */
+    size_t table_from;              /* bytes of a call that gains by the round-1 table; SIZE_MAX: none ever */
+    struct sl_key_warmth *warmth;   /* points to the next member, since the key is const to its users */
+    struct sl_key_warmth own_warmth;
     _Alignas(SL_SCHEDULE_ALIGN) uint8_t schedule[];
 };
+
+enum { SL_STREAM_TABLES = 2 }; /* one on each side of a carry into byte 10 of the counter block */
 
 struct sealane_stream {
     const struct sealane_key *key;
     uint8_t iv[SEALANE_BLOCK_LEN];
+    struct sl_stream_warmth *warmth; /* points to the next member */
+    struct sl_stream_warmth {
+        _Atomic(struct sl_slot *) slot[SL_STREAM_TABLES];
+        _Atomic int64_t bytes; /* since the last table was asked for */
+    } own_warmth;
 };
 
 /* The counter block, as numbers: hi is the big-endian value of its bytes 0 to 7, lo of bytes 8 to 15. */
@@ -52,9 +69,47 @@ static inline struct sl_counter sl_counter_at(const uint8_t iv[SEALANE_BLOCK_LEN
     return c;
 }
 
-/* Whole CTR by one kernel: splits where the counter's low half wraps and where the offset cuts a block. */
-void sl_ctr(const struct sl_kernel *kernel, const void *schedule, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
-            uint8_t *dst, const uint8_t *src, size_t len);
+/* What a call runs on: a kernel with its schedule, and a table that lets it skip rounds, if there is one. */
+struct sl_path {
+    const struct sl_kernel *kernel;
+    const void *schedule;
+    const struct sl_face *face;
+    const uint8_t *table; /* NULL: none, and face means nothing */
+};
+
+/* Whole CTR: splits where the counter's low half wraps and where the offset cuts a block.  A nonce table must be that
+ * of every block of the call. */
+void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+            const uint8_t *src, size_t len);
+
+/* Engine tables: a bounded number of them, for keys (kept as long as the key) and streams (taken away when others need
+ * them).  table_bytes 0: *tables is NULL. */
+SEALANE_CHECK enum sealane_error sl_tables_create(struct sl_tables **tables, size_t table_bytes);
+void sl_tables_free(struct sl_tables *tables);
+
+/* Counts a call of `len` bytes on a key without a table, and makes one once enough went by; NULL: not yet, or none to
+ * be had. */
+const uint8_t *sl_key_table_warm_up(const struct sealane_key *key, size_t len);
+void sl_key_table_free(const struct sealane_key *key);
+
+/* The path of a call of `len` bytes by the key's own kernel: by its round-1 table where that gains. */
+static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t len)
+{
+    struct sl_path path = {key->kernel, key->schedule, key->kernel->by_key, NULL};
+    if (len >= key->table_from) {
+        path.table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
+        if (!path.table)
+            path.table = sl_key_table_warm_up(key, len);
+    }
+    return path;
+}
+
+void sl_stream_tables_free(const struct sealane_stream *stream);
+
+/* A nonce table for the counter block, held until released; NULL: none to be had, take another path.  Never waits. */
+struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter, size_t len);
+const uint8_t *sl_slot_table(const struct sl_slot *slot);
+void sl_stream_table_release(struct sl_slot *slot);
 
 /* True if the kernel reproduces every known answer.  Touches no global state: any thread. */
 bool sl_selftest(const struct sl_kernel *kernel);

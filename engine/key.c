@@ -14,6 +14,8 @@ enum sealane_error sealane_key_create(const sealane_engine *engine, sealane_key 
     k->kernel = engine->kernel;
     k->engine = engine;
     k->kernel->expand(k->schedule, bytes);
+    k->warmth = &k->own_warmth;
+    k->table_from = k->kernel->by_key && engine->tables ? k->kernel->by_key->gains_from : SIZE_MAX;
     k->backend = sl_backend_key_create(engine, bytes);
     *key = k;
     return SEALANE_OK;
@@ -24,5 +26,6 @@ void sealane_key_free(sealane_key *key)
     if (!key)
         return;
     sl_backend_key_free(key->engine, key->backend);
+    sl_key_table_free(key);
     sl_secret_free(key);
 }

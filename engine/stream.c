@@ -14,16 +14,52 @@ enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream 
     struct sealane_stream *s = memory;
     s->key = key;
     memcpy(s->iv, iv, sizeof s->iv);
+    s->warmth = &s->own_warmth;
     *stream = s;
     return SEALANE_OK;
 }
 
+/* Blocks until byte 10 of the counter block changes, which a nonce table does not survive. */
+static uint64_t blocks_to_carry(struct sl_counter counter)
+{
+    return ((uint64_t)1 << 40) - (counter.lo & (((uint64_t)1 << 40) - 1));
+}
+
 void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    sealane_ctr_xor(stream->key, stream->iv, offset, dst, src, len);
+    const struct sealane_key *key = stream->key;
+    const struct sl_face *face = key->kernel->by_nonce;
+    if (key->backend || !key->engine->tables || !face || len < face->gains_from) {
+        sealane_ctr_xor(key, stream->iv, offset, dst, src, len);
+        return;
+    }
+    while (len) {
+        struct sl_counter counter = sl_counter_at(stream->iv, offset / SEALANE_BLOCK_LEN);
+        uint64_t blocks = blocks_to_carry(counter);
+        size_t n = len;
+        if (blocks <= len / SEALANE_BLOCK_LEN + 1) /* rare: perhaps one block early */
+            n = (size_t)blocks * SEALANE_BLOCK_LEN - offset % SEALANE_BLOCK_LEN;
+        if (n > len)
+            n = len;
+        struct sl_slot *slot = sl_stream_table_acquire(stream, counter, n);
+        if (slot) {
+            struct sl_path path = {key->kernel, key->schedule, face, sl_slot_table(slot)};
+            sl_ctr(&path, stream->iv, offset, dst, src, n);
+            sl_stream_table_release(slot);
+        } else {
+            sealane_ctr_xor(key, stream->iv, offset, dst, src, n);
+        }
+        offset += n;
+        dst += n;
+        src += n;
+        len -= n;
+    }
 }
 
 void sealane_stream_free(sealane_stream *stream)
 {
+    if (!stream)
+        return;
+    sl_stream_tables_free(stream);
     sl_secret_free(stream);
 }

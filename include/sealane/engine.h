@@ -66,11 +66,18 @@ struct sealane_engine_options {
     const char *kernel;                    /* force this kernel by name; NULL: the best one that is usable */
     const struct sealane_backend *backend; /* NULL: none.  Must outlive the engine. */
     int allow_unlocked_memory;             /* non-zero: keys may lie in memory that could not be locked */
+
+    /* Locked memory, in bytes, for tables that let kernels skip rounds (docs/KERNELS.md); about 4 KiB each, half of
+     * them for keys, half for streams.  At most a quarter of RLIMIT_MEMLOCK is used.  0: none; then and when they run
+     * out, calls are slower and the results the same. */
+    size_t table_bytes;
 };
+
+enum { SEALANE_TABLE_BYTES = 256 * 1024 /* the default */ };
 
 #define SEALANE_ENGINE_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
-        sizeof(struct sealane_engine_options), NULL, NULL, 0                                                           \
+        sizeof(struct sealane_engine_options), NULL, NULL, 0, SEALANE_TABLE_BYTES                                      \
     }
 
 /* Creates an engine; options NULL means the defaults.  Errors: KERNEL_UNKNOWN, KERNEL_UNUSABLE (a forced kernel this

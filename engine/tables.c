@@ -1,0 +1,216 @@
+/* Tables of first rounds: who has one, who gets one, who loses one.  Nobody ever waits for a table: where there is
+ * none, a call takes a path without. */
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/secret.h"
+#include "base/wipe.h"
+#include "engine/internal.h"
+
+enum {
+    /* A table costs about as much time as 4 KiB gain; from here on a key or stream is taken to go on. */
+    KEY_WARM_BYTES = 64 * 1024,
+    STREAM_WARM_BYTES = 16 * 1024,
+    /* After a table could not be had: bytes until the next try. */
+    RETRY_BYTES = 16 * 1024 * 1024,
+    TAKEN = -(1 << 30), /* users of a slot that is being given to another stream */
+};
+
+/* `users` guards the rest: above 0 nothing changes, and who has set it to TAKEN from 0 may change all. */
+struct sl_slot {
+    _Atomic int users;
+    _Atomic uint32_t tag;
+    _Atomic(const struct sealane_stream *) owner;
+    _Atomic bool used; /* since the search for a victim last came by */
+    uint8_t *table;
+};
+
+struct sl_tables {
+    size_t key_tables_max;
+    _Atomic size_t key_tables;
+    size_t slot_count;
+    _Atomic size_t hand; /* where the search for a victim goes on */
+    struct sl_slot slots[];
+};
+
+/* Tables must not starve keys of lockable memory. */
+static size_t limited(size_t table_bytes)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return 0;
+    return limit.rlim_cur / 4 < table_bytes ? (size_t)limit.rlim_cur / 4 : table_bytes;
+}
+
+enum sealane_error sl_tables_create(struct sl_tables **tables, size_t table_bytes)
+{
+    size_t count = limited(table_bytes) / SL_FACE_TABLE_LEN;
+    *tables = NULL;
+    if (count == 0)
+        return SEALANE_OK;
+    size_t slot_count = (count + 1) / 2;
+    struct sl_tables *t = calloc(1, sizeof *t + slot_count * sizeof t->slots[0]);
+    if (!t)
+        return SEALANE_E_NO_MEMORY;
+    t->key_tables_max = count - slot_count;
+    t->slot_count = slot_count;
+    *tables = t;
+    return SEALANE_OK;
+}
+
+void sl_tables_free(struct sl_tables *tables)
+{
+    if (!tables)
+        return;
+    for (size_t i = 0; i < tables->slot_count; i++)
+        sl_secret_free(tables->slots[i].table);
+    free(tables);
+}
+
+static uint8_t *new_table(void)
+{
+    void *table;
+    return sl_secret_alloc(&table, SL_FACE_TABLE_LEN, false) ? NULL : table;
+}
+
+const uint8_t *sl_key_table_warm_up(const struct sealane_key *key, size_t len)
+{
+    struct sl_key_warmth *w = key->warmth;
+    struct sl_tables *tables = key->engine->tables;
+    int64_t step = len < KEY_WARM_BYTES ? (int64_t)len : KEY_WARM_BYTES;
+    if (atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step < KEY_WARM_BYTES)
+        return NULL;
+    /* Of several threads that come here at once, one finds the bytes. */
+    if (atomic_exchange_explicit(&w->bytes, -RETRY_BYTES, memory_order_relaxed) < KEY_WARM_BYTES)
+        return NULL;
+    if (atomic_fetch_add_explicit(&tables->key_tables, 1, memory_order_relaxed) < tables->key_tables_max) {
+        uint8_t *table = new_table();
+        if (table) {
+            key->kernel->by_key->make(key->schedule, table, 0, 0);
+            atomic_store_explicit(&w->table, table, memory_order_release);
+            return table;
+        }
+    }
+    atomic_fetch_sub_explicit(&tables->key_tables, 1, memory_order_relaxed);
+    return NULL;
+}
+
+void sl_key_table_free(const struct sealane_key *key)
+{
+    uint8_t *table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
+    if (!table)
+        return;
+    sl_secret_free(table);
+    atomic_fetch_sub_explicit(&key->engine->tables->key_tables, 1, memory_order_relaxed);
+}
+
+/* Bytes 0, 5 and 10 of the counter block: what a nonce table is valid for. */
+static uint32_t tag_of(struct sl_counter counter)
+{
+    return (uint32_t)(counter.hi >> 56 << 16 | (counter.hi >> 16 & 0xff) << 8 | (counter.lo >> 40 & 0xff));
+}
+
+static bool hold(struct sl_slot *slot, const struct sealane_stream *stream, uint32_t tag)
+{
+    if (atomic_fetch_add_explicit(&slot->users, 1, memory_order_acquire) >= 0 &&
+        atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream &&
+        atomic_load_explicit(&slot->tag, memory_order_relaxed) == tag)
+        return true;
+    atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
+    return false;
+}
+
+static bool take(struct sl_slot *slot)
+{
+    int nobody = 0;
+    return atomic_compare_exchange_strong_explicit(&slot->users, &nobody, TAKEN, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+/* Ends take(); `users` stay with the slot.  Meanwhile others may have knocked, and are about to leave again. */
+static void give(struct sl_slot *slot, int users)
+{
+    atomic_fetch_add_explicit(&slot->users, users - TAKEN, memory_order_release);
+}
+
+/* Second chance: a slot used since the last visit is passed over once. */
+static struct sl_slot *take_victim(struct sl_tables *tables)
+{
+    for (size_t i = 0; i < 2 * tables->slot_count; i++) {
+        size_t at = atomic_fetch_add_explicit(&tables->hand, 1, memory_order_relaxed) % tables->slot_count;
+        struct sl_slot *slot = &tables->slots[at];
+        if (!atomic_exchange_explicit(&slot->used, false, memory_order_relaxed) && take(slot))
+            return slot;
+    }
+    return NULL;
+}
+
+static struct sl_slot *build(const struct sealane_stream *stream, struct sl_counter counter)
+{
+    struct sl_slot *slot = take_victim(stream->key->engine->tables);
+    if (!slot)
+        return NULL;
+    if (!slot->table)
+        slot->table = new_table();
+    if (!slot->table) {
+        give(slot, 0);
+        return NULL;
+    }
+    stream->key->kernel->by_nonce->make(stream->key->schedule, slot->table, counter.hi, counter.lo);
+    atomic_store_explicit(&slot->tag, tag_of(counter), memory_order_relaxed);
+    atomic_store_explicit(&slot->owner, stream, memory_order_relaxed);
+    give(slot, 1);
+    return slot;
+}
+
+struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter, size_t len)
+{
+    struct sl_stream_warmth *w = stream->warmth;
+    uint32_t tag = tag_of(counter);
+    _Atomic(struct sl_slot *) *place = &w->slot[tag % SL_STREAM_TABLES];
+    struct sl_slot *slot = atomic_load_explicit(place, memory_order_acquire);
+    if (slot && hold(slot, stream, tag)) {
+        if (!atomic_load_explicit(&slot->used, memory_order_relaxed))
+            atomic_store_explicit(&slot->used, true, memory_order_relaxed);
+        return slot;
+    }
+    int64_t step = len < STREAM_WARM_BYTES ? (int64_t)len : STREAM_WARM_BYTES;
+    if (atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step < STREAM_WARM_BYTES)
+        return NULL;
+    slot = build(stream, counter);
+    atomic_store_explicit(&w->bytes, slot ? 0 : -RETRY_BYTES, memory_order_relaxed);
+    if (slot)
+        atomic_store_explicit(place, slot, memory_order_release);
+    return slot;
+}
+
+const uint8_t *sl_slot_table(const struct sl_slot *slot)
+{
+    return slot->table;
+}
+
+void sl_stream_table_release(struct sl_slot *slot)
+{
+    atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
+}
+
+/* No call uses the stream any more; but another may be taking its slot, which ends when that table is made. */
+void sl_stream_tables_free(const struct sealane_stream *stream)
+{
+    struct sl_tables *tables = stream->key->engine->tables;
+    for (size_t i = 0; tables && i < tables->slot_count; i++) {
+        struct sl_slot *slot = &tables->slots[i];
+        while (atomic_load_explicit(&slot->owner, memory_order_acquire) == stream) {
+            if (take(slot)) {
+                if (atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream) {
+                    sl_wipe(slot->table, SL_FACE_TABLE_LEN);
+                    atomic_store_explicit(&slot->owner, NULL, memory_order_relaxed);
+                }
+                give(slot, 0);
+            } else {
+                sched_yield();
+            }
+        }
+    }
+}
