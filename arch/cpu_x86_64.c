@@ -1,4 +1,5 @@
 #include <cpuid.h>
+#include <string.h>
 
 #include "arch/cpu.h"
 
@@ -44,10 +45,32 @@ static uint32_t saved_state(void)
     return eax;
 }
 
+/* The Intel CPUs with VAES and AVX-512 that lower their clock for 512-bit vectors: Ice Lake (server 6a, 6c; client 7d,
+ * 7e) and Tiger Lake (8c, 8d).  Older ones with AVX-512 have no VAES. */
+bool sl_cpu_x86_zmm_at_full_clock(const char vendor[12], uint32_t signature)
+{
+    static const uint8_t slowed[] = {0x6a, 0x6c, 0x7d, 0x7e, 0x8c, 0x8d};
+    uint32_t family = signature >> 8 & 0xf;
+    uint32_t model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+    bool intel = memcmp(vendor, "GenuineIntel", 12) == 0;
+    bool found = false;
+    for (size_t i = 0; i < sizeof slowed; i++)
+        found = found || slowed[i] == model;
+    return !(intel && family == 6 && found);
+}
+
+static uint32_t policy(void)
+{
+    uint32_t eax, id[3], signature, ignored;
+    if (!__get_cpuid(0, &eax, &id[0], &id[2], &id[1]) || !__get_cpuid(1, &signature, &ignored, &ignored, &ignored))
+        return 0;
+    return sl_cpu_x86_zmm_at_full_clock((const char *)id, signature) ? SL_CPU_ZMM_AT_FULL_CLOCK : 0;
+}
+
 uint32_t sl_cpu(void)
 {
     uint32_t xcr0 = saved_state();
-    uint32_t have = 0;
+    uint32_t have = policy();
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
         const struct feature *f = &features[i];
         uint32_t eax, out[3];

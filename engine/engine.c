@@ -16,21 +16,32 @@ static enum sealane_kernel_state state_of(const struct sealane_engine *engine, s
     return engine->wrong[row] ? SEALANE_KERNEL_WRONG : SEALANE_KERNEL_READY;
 }
 
+/* The first kernel that is ready, by name or by order; first those that this CPU runs without drawbacks. */
+static void pick(struct sealane_engine *engine, const char *forced, uint32_t cpu, bool avoid)
+{
+    for (size_t i = 0; i < sl_kernel_count && !engine->kernel; i++) {
+        const struct sl_kernel *kernel = sl_kernels[i].kernel;
+        if (forced && strcmp(forced, sl_kernels[i].name) != 0)
+            continue;
+        if (state_of(engine, i, cpu) == SEALANE_KERNEL_READY && !(avoid && (kernel->prefers & ~cpu) != 0))
+            engine->kernel = kernel;
+    }
+}
+
 /* Tests every kernel this CPU can run, so that a wrong one is reported even where a better one serves. */
 static enum sealane_error choose(struct sealane_engine *engine, const char *forced)
 {
     uint32_t cpu = sl_cpu();
     bool known = false;
     for (size_t i = 0; i < sl_kernel_count; i++) {
+        known = known || !forced || strcmp(forced, sl_kernels[i].name) == 0;
         if (state_of(engine, i, cpu) == SEALANE_KERNEL_READY)
             engine->wrong[i] = !sl_selftest(sl_kernels[i].kernel);
-        bool wanted = !forced || strcmp(forced, sl_kernels[i].name) == 0;
-        known = known || wanted;
-        if (wanted && !engine->kernel && state_of(engine, i, cpu) == SEALANE_KERNEL_READY)
-            engine->kernel = sl_kernels[i].kernel;
     }
     if (!known)
         return SEALANE_E_KERNEL_UNKNOWN;
+    pick(engine, forced, cpu, !forced);
+    pick(engine, forced, cpu, false);
     return engine->kernel ? SEALANE_OK : SEALANE_E_KERNEL_UNUSABLE;
 }
 
@@ -87,6 +98,7 @@ size_t sealane_engine_kernels(const sealane_engine *engine, struct sealane_kerne
             .architecture = row->architecture,
             .state = state_of(engine, i, cpu),
             .chosen = row->kernel == engine->kernel,
+            .avoided = row->kernel && (row->kernel->prefers & ~cpu) != 0,
         };
     }
     return sl_kernel_count;
