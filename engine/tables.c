@@ -1,6 +1,5 @@
 /* Tables of first rounds: who has one, who gets one, who loses one.  Nobody ever waits for a table: where there is
  * none, a call takes a path without. */
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -87,9 +86,15 @@ const uint8_t *sl_key_table_warm_up(const struct sealane_key *key, size_t len)
     if (atomic_fetch_add_explicit(&tables->key_tables, 1, memory_order_relaxed) < tables->key_tables_max) {
         uint8_t *table = new_table();
         if (table) {
+            uint8_t *first = NULL;
             key->kernel->by_key->make(key->schedule, table, 0, 0);
-            atomic_store_explicit(&w->table, table, memory_order_release);
-            return table;
+            if (atomic_compare_exchange_strong_explicit(&w->table, &first, table, memory_order_acq_rel,
+                                                        memory_order_acquire))
+                return table;
+            /* Threads that saw no table, enough of them to bring RETRY_BYTES while this one was made, made another. */
+            sl_secret_free(table);
+            atomic_fetch_sub_explicit(&tables->key_tables, 1, memory_order_relaxed);
+            return first;
         }
     }
     atomic_fetch_sub_explicit(&tables->key_tables, 1, memory_order_relaxed);
@@ -178,10 +183,14 @@ struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, str
     int64_t step = len < STREAM_WARM_BYTES ? (int64_t)len : STREAM_WARM_BYTES;
     if (atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step < STREAM_WARM_BYTES)
         return NULL;
+    /* One thread builds; the others, rather than take a slot each for the same table, go on without. */
+    if (atomic_exchange_explicit(&w->bytes, -RETRY_BYTES, memory_order_relaxed) < STREAM_WARM_BYTES)
+        return NULL;
     slot = build(stream, counter);
-    atomic_store_explicit(&w->bytes, slot ? 0 : -RETRY_BYTES, memory_order_relaxed);
-    if (slot)
+    if (slot) {
         atomic_store_explicit(place, slot, memory_order_release);
+        atomic_store_explicit(&w->bytes, 0, memory_order_relaxed);
+    }
     return slot;
 }
 
@@ -195,22 +204,21 @@ void sl_stream_table_release(struct sl_slot *slot)
     atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
 }
 
-/* No call uses the stream any more; but another may be taking its slot, which ends when that table is made. */
+/* No call uses the stream any more, so whoever holds a slot of its reads no table: it is wiped under others' eyes, and
+ * nobody is waited for, least of all a thread that a fork left behind in the parent.  A slot that is being taken needs
+ * nothing: its table is overwritten before it gets an owner again. */
 void sl_stream_tables_free(const struct sealane_stream *stream)
 {
     struct sl_tables *tables = stream->key->engine->tables;
     for (size_t i = 0; tables && i < tables->slot_count; i++) {
         struct sl_slot *slot = &tables->slots[i];
-        while (atomic_load_explicit(&slot->owner, memory_order_acquire) == stream) {
-            if (take(slot)) {
-                if (atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream) {
-                    sl_wipe(slot->table, SL_FACE_TABLE_LEN);
-                    atomic_store_explicit(&slot->owner, NULL, memory_order_relaxed);
-                }
-                give(slot, 0);
-            } else {
-                sched_yield();
-            }
+        if (atomic_load_explicit(&slot->owner, memory_order_relaxed) != stream)
+            continue;
+        if (atomic_fetch_add_explicit(&slot->users, 1, memory_order_acquire) >= 0 &&
+            atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream) {
+            sl_wipe(slot->table, SL_FACE_TABLE_LEN);
+            atomic_store_explicit(&slot->owner, NULL, memory_order_relaxed);
         }
+        atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
     }
 }
