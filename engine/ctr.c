@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <string.h>
 
 #include "base/wipe.h"
@@ -72,18 +71,10 @@ void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uin
     ctr(path, iv, offset, dst, src, len);
 }
 
-static inline void assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
-{
-    (void)offset, (void)dst, (void)src, (void)len;
-    assert(len == 0 || (dst && src));
-    assert(len == 0 || offset + (len - 1) >= offset);
-    assert(dst == src || len == 0 || (uintptr_t)dst >= (uintptr_t)src + len || (uintptr_t)src >= (uintptr_t)dst + len);
-}
-
 void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
                      const uint8_t *src, size_t len)
 {
-    assert_valid(offset, dst, src, len);
+    sl_assert_valid(offset, dst, src, len);
     if (__builtin_expect(key->backend != NULL, 0)) {
         sl_backend_ctr(key, iv, offset, dst, src, len);
         return;

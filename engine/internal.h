@@ -2,6 +2,7 @@
 #ifndef SEALANE_ENGINE_INTERNAL_H
 #define SEALANE_ENGINE_INTERNAL_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -81,6 +82,15 @@ struct sl_path {
  * of every block of the call. */
 void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
             const uint8_t *src, size_t len);
+
+/* What the interface asks of every call; in debug builds. */
+static inline void sl_assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
+{
+    (void)offset, (void)dst, (void)src, (void)len;
+    assert(len == 0 || (dst && src));
+    assert(len == 0 || offset + (len - 1) >= offset);
+    assert(dst == src || len == 0 || (uintptr_t)dst >= (uintptr_t)src + len || (uintptr_t)src >= (uintptr_t)dst + len);
+}
 
 /* Engine tables: a bounded number of them, for keys (kept as long as the key) and streams (taken away when others need
  * them).  table_bytes 0: *tables is NULL. */

@@ -29,6 +29,7 @@ void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *
 {
     const struct sealane_key *key = stream->key;
     const struct sl_face *face = key->kernel->by_nonce;
+    sl_assert_valid(offset, dst, src, len);
     if (key->backend || !key->engine->tables || !face || len < face->gains_from) {
         sealane_ctr_xor(key, stream->iv, offset, dst, src, len);
         return;

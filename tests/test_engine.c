@@ -154,6 +154,7 @@ struct breach {
     uint8_t *dst;
     const uint8_t *src;
     size_t len;
+    const sealane_stream *stream; /* NULL: by the key */
 };
 
 static void commit_breach(void *argument)
@@ -162,7 +163,10 @@ static void commit_breach(void *argument)
     const struct breach *b = argument;
     if (!freopen("/dev/null", "w", stderr)) /* the assertion's message is not this program's */
         _exit(1);
-    sealane_ctr_xor(b->key, iv, b->offset, b->dst, b->src, b->len);
+    if (b->stream)
+        sealane_stream_xor(b->stream, b->offset, b->dst, b->src, b->len);
+    else
+        sealane_ctr_xor(b->key, iv, b->offset, b->dst, b->src, b->len);
 }
 
 static void breaches_abort(void **state)
@@ -176,25 +180,32 @@ static void breaches_abort(void **state)
     struct engine_subject s;
     engine_subject_open(&s, NULL, NULL);
     assert_int_equal(sealane_key_create(s.engine, &s.key, bytes), SEALANE_OK);
+    assert_int_equal(sealane_stream_create(s.key, &s.stream, bytes), SEALANE_OK);
     struct breach breaches[] = {
-        {s.key, 0, buffer + 1, buffer, 100},
-        {s.key, 0, buffer, buffer + 1, 100},
-        {s.key, 0, buffer + 99, buffer, 100},
-        {s.key, 0, buffer, buffer + 99, 100},
-        {s.key, UINT64_MAX, buffer, buffer, 2},
-        {s.key, UINT64_MAX - 98, buffer, buffer, 100},
-        {s.key, 0, NULL, buffer, 1},
-        {s.key, 0, buffer, NULL, 1},
+        {s.key, 0, buffer + 1, buffer, 100, NULL},
+        {s.key, 0, buffer, buffer + 1, 100, NULL},
+        {s.key, 0, buffer + 99, buffer, 100, NULL},
+        {s.key, 0, buffer, buffer + 99, 100, NULL},
+        {s.key, UINT64_MAX, buffer, buffer, 2, NULL},
+        {s.key, UINT64_MAX - 98, buffer, buffer, 100, NULL},
+        {s.key, 0, NULL, buffer, 1, NULL},
+        {s.key, 0, buffer, NULL, 1, NULL},
     };
-    for (size_t i = 0; i < sizeof breaches / sizeof breaches[0]; i++)
-        assert_true(test_child_died_by(test_child(commit_breach, &breaches[i]), SIGABRT));
+    for (size_t i = 0; i < 2 * sizeof breaches / sizeof breaches[0]; i++) {
+        struct breach *b = &breaches[i / 2];
+        b->stream = i % 2 ? s.stream : NULL;
+        assert_true(test_child_died_by(test_child(commit_breach, b), SIGABRT));
+    }
     struct breach allowed[] = {
-        {s.key, 0, buffer + 100, buffer, 100},  {s.key, 0, buffer, buffer + 100, 100},
-        {s.key, UINT64_MAX, buffer, buffer, 1}, {s.key, UINT64_MAX - 99, buffer, buffer, 100},
-        {s.key, UINT64_MAX, NULL, NULL, 0},     {s.key, 0, buffer + 1, buffer, 0},
+        {s.key, 0, buffer + 100, buffer, 100, NULL},  {s.key, 0, buffer, buffer + 100, 100, NULL},
+        {s.key, UINT64_MAX, buffer, buffer, 1, NULL}, {s.key, UINT64_MAX - 99, buffer, buffer, 100, NULL},
+        {s.key, UINT64_MAX, NULL, NULL, 0, NULL},     {s.key, 0, buffer + 1, buffer, 0, NULL},
     };
-    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
-        assert_true(test_child_passed(test_child(commit_breach, &allowed[i])));
+    for (size_t i = 0; i < 2 * sizeof allowed / sizeof allowed[0]; i++) {
+        struct breach *b = &allowed[i / 2];
+        b->stream = i % 2 ? s.stream : NULL;
+        assert_true(test_child_passed(test_child(commit_breach, b)));
+    }
     engine_subject_close(&s);
 }
 
