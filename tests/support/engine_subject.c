@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STREAM_WARM = 16384 };
+
+static uint8_t warming[65536];
+
 static void require(enum sealane_error error, const char *what)
 {
     if (error) {
@@ -17,6 +21,15 @@ void engine_subject_open(struct engine_subject *subject, const char *kernel, con
     struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
     options.kernel = kernel;
     options.backend = backend;
+    memset(subject, 0, sizeof *subject);
+    require(sealane_engine_create(&subject->engine, &options), "engine");
+}
+
+void engine_subject_open_tables(struct engine_subject *subject, const char *kernel, size_t table_bytes)
+{
+    struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
+    options.kernel = kernel;
+    options.table_bytes = table_bytes;
     memset(subject, 0, sizeof *subject);
     require(sealane_engine_create(&subject->engine, &options), "engine");
 }
@@ -36,6 +49,19 @@ static void set_key(void *state, const uint8_t key[32])
     s->stream = NULL;
     sealane_key_free(s->key);
     require(sealane_key_create(s->engine, &s->key, key), "key");
+    for (int i = 0; s->warm && i < 2; i++)
+        sealane_ctr_xor(s->key, key, 0, warming, warming, sizeof warming);
+}
+
+/* A table for where the call starts, and one for where it ends, which may be beyond a carry into byte 10. */
+static void warm_stream(const struct engine_subject *s, uint64_t offset, size_t len)
+{
+    const uint64_t places[2] = {offset, offset + (len ? len - 1 : 0)};
+    for (int i = 0; i < 2; i++) {
+        uint64_t room = -places[i]; /* to the end of the keystream; 0 stands for 2^64 */
+        uint64_t from = room != 0 && room < STREAM_WARM ? places[i] - (STREAM_WARM - room) : places[i];
+        sealane_stream_xor(s->stream, from, warming, warming, STREAM_WARM);
+    }
 }
 
 static void xor_by_stream(struct engine_subject *s, const uint8_t iv[16], uint64_t offset, uint8_t *dst,
@@ -45,6 +71,12 @@ static void xor_by_stream(struct engine_subject *s, const uint8_t iv[16], uint64
         sealane_stream_free(s->stream);
         require(sealane_stream_create(s->key, &s->stream, iv), "stream");
         memcpy(s->stream_iv, iv, 16);
+        s->stream_warm_len = 0;
+    }
+    if (s->warm && (offset != s->stream_warm_at || len > s->stream_warm_len)) {
+        warm_stream(s, offset, len);
+        s->stream_warm_at = offset;
+        s->stream_warm_len = len;
     }
     sealane_stream_xor(s->stream, offset, dst, src, len);
 }

@@ -10,12 +10,16 @@ struct engine_subject {
     sealane_key *key;
     sealane_stream *stream; /* of the last IV */
     uint8_t stream_iv[16];
+    uint64_t stream_warm_at; /* what it was warmed for */
+    size_t stream_warm_len;
     bool by_stream;
     bool by_pieces; /* sealane_ctr_xorv over pieces of odd lengths */
+    bool warm;      /* before a call is looked at, so much goes through its key or stream that it finds its tables */
 };
 
 /* An engine with this kernel (NULL: the best) and backend (NULL: none).  Ends the program on failure. */
 void engine_subject_open(struct engine_subject *subject, const char *kernel, const struct sealane_backend *backend);
+void engine_subject_open_tables(struct engine_subject *subject, const char *kernel, size_t table_bytes);
 void engine_subject_close(struct engine_subject *subject);
 
 /* A ctr_subject whose state is `subject`. */

@@ -29,6 +29,16 @@ static bool is_there(const struct test_traces *traces, uint64_t masked_a, uint64
     return false;
 }
 
+static void add(struct test_traces *traces, uint64_t a, uint64_t b)
+{
+    if (traces->count == sizeof traces->masked / sizeof traces->masked[0]) {
+        fprintf(stderr, "more kinds of schedule than this search has room for\n");
+        exit(2);
+    }
+    traces->masked[traces->count][0] = a ^ mask;
+    traces->masked[traces->count++][1] = b ^ mask;
+}
+
 void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel, const uint8_t key[32])
 {
     static _Alignas(SL_SCHEDULE_ALIGN) uint64_t schedule[SL_SCHEDULE_MAX / 8];
@@ -40,15 +50,28 @@ void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel,
         bool is_key = (a == words[0] && b == words[1]) || (a == words[2] && b == words[3]);
         if (is_key || a == 0 || a == UINT64_MAX || a == b || is_there(traces, a ^ mask, b ^ mask))
             continue;
-        if (traces->count == sizeof traces->masked / sizeof traces->masked[0]) {
-            fprintf(stderr, "more kinds of schedule than this search has room for\n");
-            exit(2);
-        }
-        traces->masked[traces->count][0] = a ^ mask;
-        traces->masked[traces->count++][1] = b ^ mask;
+        add(traces, a, b);
     }
     sl_wipe(schedule, sizeof schedule);
     sl_wipe(words, sizeof words);
+}
+
+void test_traces_add_table(struct test_traces *traces, const struct sl_kernel *kernel, const struct sl_face *face,
+                           const uint8_t key[32], uint64_t counter_hi, uint64_t counter_lo)
+{
+    static _Alignas(SL_SCHEDULE_ALIGN) uint64_t schedule[SL_SCHEDULE_MAX / 8];
+    static _Alignas(SL_SCHEDULE_ALIGN) uint64_t table[SL_FACE_TABLE_LEN / 8];
+    kernel->expand(schedule, key);
+    face->make(schedule, (uint8_t *)table, counter_hi, counter_lo);
+    for (size_t i = 0; i < sizeof table / 8; i += 2) {
+        uint64_t a = table[i], b = table[i + 1];
+        /* An entry of a round-1 table has 12 bytes of zeros: words that other memory may hold by chance are left out.
+         */
+        if (a >> 16 != 0 && !is_there(traces, a ^ mask, b ^ mask))
+            add(traces, a, b);
+    }
+    sl_wipe(schedule, sizeof schedule);
+    sl_wipe(table, sizeof table);
 }
 
 static size_t count_in(const struct test_traces *traces, const volatile uint64_t *from, const volatile uint64_t *to)

@@ -1,4 +1,4 @@
-/* Looks through all writable memory of this process for pieces of a key schedule. */
+/* Looks through all writable memory of this process for pieces of a key schedule, or of a table made from it. */
 #ifndef SEALANE_TESTS_SUPPORT_TRACES_H
 #define SEALANE_TESTS_SUPPORT_TRACES_H
 
@@ -8,10 +8,10 @@
 
 #include "arch/kernel.h"
 
-/* 16-byte pieces of the schedule, kept masked so that the search does not find its own copy. */
+/* 16-byte pieces, kept masked so that the search does not find its own copy. */
 struct test_traces {
     size_t count;
-    uint64_t masked[4 * SL_SCHEDULE_MAX / 16][2];
+    uint64_t masked[4 * SL_SCHEDULE_MAX / 16 + 2 * SL_FACE_TABLE_LEN / 16][2];
 };
 
 /* False, with a message, where memory cannot be searched (a sanitizer's shadow is too large, an emulator's maps
@@ -21,6 +21,10 @@ bool test_traces_can_be_sought(void);
 /* Adds the pieces of kernel's schedule for this key, without those that are the key itself, repeat within themselves or
  * are there already.  Kernels differ in layout, and one may pass through another's: so search for several. */
 void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel, const uint8_t key[32]);
+
+/* Adds the entries of a table that the kernel makes for this key and counter block, without zeros and repetitions. */
+void test_traces_add_table(struct test_traces *traces, const struct sl_kernel *kernel, const struct sl_face *face,
+                           const uint8_t key[32], uint64_t counter_hi, uint64_t counter_lo);
 
 /* In how many places some piece lies. */
 size_t test_traces_count(const struct test_traces *traces);
