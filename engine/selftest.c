@@ -49,13 +49,18 @@ bool sl_selftest(const struct sl_kernel *kernel)
     kernel->expand(schedule, key);
     struct sl_path path = {kernel, schedule, NULL, NULL};
     bool good = gives_known_answers(&path, false);
+    struct sl_face face;
     if (kernel->by_key) {
-        kernel->by_key->make(schedule, key_table, 0, 0);
-        path = (struct sl_path){kernel, schedule, kernel->by_key, key_table};
+        face = *kernel->by_key;
+        face.gains_from = 0; /* every answer by the table, those too short to gain as well */
+        face.make(schedule, key_table, 0, 0);
+        path = (struct sl_path){kernel, schedule, &face, key_table};
         good = good && gives_known_answers(&path, false);
     }
     if (kernel->by_nonce) {
-        path = (struct sl_path){kernel, schedule, kernel->by_nonce, NULL};
+        face = *kernel->by_nonce;
+        face.gains_from = 0;
+        path = (struct sl_path){kernel, schedule, &face, NULL};
         good = good && gives_known_answers(&path, true);
     }
     return good;
