@@ -1,6 +1,9 @@
 #include <immintrin.h>
 
+#include "arch/kernel.h"
 #include "arch/x86_64.h"
+
+enum { AT_ONCE = 4 }; /* keys: more do not fit 16 registers */
 
 /* w0, w0^w1, w0^w1^w2, ...: the running XOR of FIPS 197, section 5.2. */
 static inline __m128i prefix_xor(__m128i w)
@@ -24,18 +27,41 @@ static inline __m128i next_odd(__m128i two_back, __m128i last)
     return _mm_xor_si128(prefix_xor(two_back), sub);
 }
 
+/* `n`, a constant, at a time. */
+static inline __attribute__((always_inline)) void expand(void *const *schedules, const uint8_t *keys, int n)
+{
+    __m128i even[AT_ONCE], odd[AT_ONCE];
+    for (int k = 0; k < n; k++) {
+        even[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * k));
+        odd[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * k + 16));
+        _mm_store_si128((__m128i *)schedules[k], even[k]);
+        _mm_store_si128((__m128i *)schedules[k] + 1, odd[k]);
+    }
+    uint32_t rcon = 1;
+    for (int r = 2; r < SL_AES_ROUNDS; r += 2, rcon <<= 1) {
+        for (int k = 0; k < n; k++) {
+            even[k] = next_even(even[k], odd[k], rcon);
+            _mm_store_si128((__m128i *)schedules[k] + r, even[k]);
+        }
+        for (int k = 0; k < n; k++) {
+            odd[k] = next_odd(odd[k], even[k]);
+            _mm_store_si128((__m128i *)schedules[k] + r + 1, odd[k]);
+        }
+    }
+    for (int k = 0; k < n; k++)
+        _mm_store_si128((__m128i *)schedules[k] + SL_AES_ROUNDS, next_even(even[k], odd[k], rcon));
+}
+
 void sl_x86_expand(void *schedule, const uint8_t key[32])
 {
-    __m128i *out = schedule;
-    __m128i even = _mm_loadu_si128((const __m128i *)key);
-    __m128i odd = _mm_loadu_si128((const __m128i *)(key + 16));
-    _mm_store_si128(out++, even);
-    _mm_store_si128(out++, odd);
-    for (uint32_t rcon = 1; rcon < 0x40; rcon <<= 1) {
-        even = next_even(even, odd, rcon);
-        odd = next_odd(odd, even);
-        _mm_store_si128(out++, even);
-        _mm_store_si128(out++, odd);
-    }
-    _mm_store_si128(out, next_even(even, odd, 0x40));
+    expand(&schedule, key, 1);
+}
+
+void sl_x86_expand_many(void *const *schedules, const uint8_t *keys, size_t count)
+{
+    size_t k = 0;
+    for (; count - k >= AT_ONCE; k += AT_ONCE)
+        expand(schedules + k, keys + 32 * k, AT_ONCE);
+    for (; k < count; k++)
+        expand(schedules + k, keys + 32 * k, 1);
 }

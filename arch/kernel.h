@@ -5,10 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sealane/record.h"
+
 enum {
     SL_AES_ROUNDS = 14,
     SL_SCHEDULE_ALIGN = 64,
     SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
+    SL_RECORD_VECTOR_LEN = 64,         /* bytes: of records that kernels take besides those of up to one block */
     SL_SCHEDULE_MAX = 1024,            /* bytes; the bitsliced schedule is the largest */
 };
 
@@ -16,7 +19,8 @@ struct sl_face;
 
 struct sl_kernel {
     const char *name;
-    uint32_t needs; /* SL_CPU_ bits */
+    uint32_t needs;   /* SL_CPU_ bits without which it cannot run */
+    uint32_t prefers; /* SL_CPU_ bits without which another kernel is chosen, unless this one is forced */
     size_t schedule_len;
 
     /* Expands 32 key bytes into schedule_len bytes at an address aligned to SL_SCHEDULE_ALIGN.  Constant time, no
@@ -32,6 +36,15 @@ struct sl_kernel {
      * one vector, which stalls for longer than a block takes to encrypt. */
     void (*ctr)(const void *schedule, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst, const uint8_t *src,
                 size_t len);
+
+    /* For batches of tiny records: encrypts the first ones of `records` that it has a faster way for than one `ctr`
+     * each, and returns how many those were; 0: the first is none of them.  NULL: the kernel has no such way.  Each
+     * record is valid, none overlaps another's output, and the schedule lies `schedule_at` bytes after its key.
+     * Constant time. */
+    size_t (*records)(const struct sealane_record *records, size_t count, size_t schedule_at);
+
+    /* `expand` for `count` keys of 32 bytes each; NULL: the kernel gains nothing by that. */
+    void (*expand_many)(void *const *schedules, const uint8_t *keys, size_t count);
 
     const struct sl_face *by_key; /* one round skipped, any counter block; NULL: the kernel has none */
     const struct sl_face

@@ -1,5 +1,6 @@
 #include "arch/cpu.h"
 #include "arch/ctr_xmm.h"
+#include "arch/records_xmm.h"
 #include "arch/x86_64.h"
 
 #define T(name) ymm_##name
@@ -76,6 +77,8 @@ const struct sl_kernel sl_kernel_vaes_avx2 = {
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .records = xmm_records,
+    .expand_many = sl_x86_expand_many,
     .by_key = &by_key,
     .by_nonce = &by_nonce,
 };

@@ -1,5 +1,6 @@
 #include "arch/cpu.h"
 #include "arch/ctr_xmm.h"
+#include "arch/records_xmm.h"
 #include "arch/x86_64.h"
 
 #define T(name) zmm_##name
@@ -24,6 +25,7 @@
 #define STORE(p, v) _mm512_storeu_si512(p, v)
 
 #include "arch/ctr_template.h"
+#include "arch/records_zmm.h"
 
 /* Out of line, so that short messages pay for no broadcast of round keys. */
 static void __attribute__((noinline))
@@ -81,9 +83,12 @@ const struct sl_kernel sl_kernel_vaes_avx512 = {
     .name = "vaes-avx512",
     .needs = SL_CPU_AES | SL_CPU_SSSE3 | SL_CPU_SSE41 | SL_CPU_AVX2 | SL_CPU_VAES | SL_CPU_AVX512F | SL_CPU_AVX512BW |
              SL_CPU_AVX512VL | SL_CPU_BMI2,
+    .prefers = SL_CPU_ZMM_AT_FULL_CLOCK,
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .records = records,
+    .expand_many = sl_x86_expand_many,
     .by_key = &by_key,
     .by_nonce = &by_nonce,
 };

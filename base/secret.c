@@ -17,6 +17,7 @@ enum {
     CHUNK_MIN = 16384, /* three chunks and a stack page fit the 64 KiB that some systems still allow */
     CONTINUED = UINT16_MAX,
     SLOT_LINES_MAX = UINT16_MAX - 1,
+    NEW_LINES_MAX = INT32_MAX, /* of one chunk: 128 GiB */
 };
 
 struct chunk {
@@ -26,6 +27,7 @@ struct chunk {
     size_t guard_len;
     size_t lines;
     size_t lines_used;
+    size_t full_below; /* no free line lies before this one: where searching starts */
     bool locked;
     bool memfd;
     uint16_t slot[]; /* per line: the length in lines of the slot that starts here, CONTINUED within one, 0 free */
@@ -154,57 +156,41 @@ static enum sealane_error chunk_new(struct chunk **out, size_t lines, bool allow
     return SEALANE_OK;
 }
 
-/* First fit.  Returns NULL if the chunk has no run of that many free lines. */
-static void *take_slot(struct chunk *c, size_t lines)
+/* First fit from line `*from` on, which is moved past the slot.  Returns NULL if the chunk has no such run of free
+ * lines. */
+static void *take_slot(struct chunk *c, size_t lines, size_t *from)
 {
     if (c->lines - c->lines_used < lines)
         return NULL;
-    for (size_t at = 0, run = 0; at < c->lines; at++) {
-        run = c->slot[at] == 0 ? run + 1 : 0;
-        if (run < lines)
-            continue;
-        size_t first = at + 1 - lines;
-        for (size_t i = first + 1; i <= at; i++)
-            c->slot[i] = CONTINUED;
-        c->slot[first] = (uint16_t)lines;
-        c->lines_used += lines;
-        return c->data + first * LINE;
+    size_t first = *from > c->full_below ? *from : c->full_below, end = first;
+    while (end < c->lines && end - first < lines) {
+        end += c->slot[end] ? c->slot[end] : 1; /* never within a slot */
+        if (c->slot[end - 1])
+            first = end;
     }
-    return NULL;
+    if (end - first < lines)
+        return NULL;
+    c->slot[first] = (uint16_t)lines;
+    for (size_t i = first + 1; i < end; i++)
+        c->slot[i] = CONTINUED;
+    c->lines_used += lines;
+    if (first == c->full_below)
+        c->full_below = end;
+    *from = end;
+    return c->data + first * LINE;
 }
 
-enum sealane_error sl_secret_alloc(void **out, size_t len, bool allow_unlocked)
+/* Fills out[] from `done` on as far as the chunk goes; returns how many are filled then. */
+static size_t take_slots(struct chunk *c, void **out, size_t done, size_t count, size_t lines)
 {
-    *out = NULL;
-    size_t lines = (len / LINE + (len % LINE != 0)) | 1;
-    if (len == 0 || lines > SLOT_LINES_MAX)
-        return SEALANE_E_ARGUMENT;
-    enum sealane_error error = SEALANE_OK;
-    pthread_mutex_lock(&lock);
-    if (!atfork_registered)
-        atfork_registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
-    if (!atfork_registered)
-        error = SEALANE_E_NO_MEMORY;
-    for (struct chunk *c = chunks; c && !*out && !error; c = c->next) {
-        if (c->locked || allow_unlocked)
-            *out = take_slot(c, lines);
-    }
-    if (!*out && !error) {
-        struct chunk *c;
-        error = chunk_new(&c, lines, allow_unlocked);
-        if (!error)
-            *out = take_slot(c, lines);
-    }
-    pthread_mutex_unlock(&lock);
-    return error;
+    size_t from = 0;
+    while (done < count && (out[done] = take_slot(c, lines, &from)) != NULL)
+        done++;
+    return done;
 }
 
-void sl_secret_free(void *p)
+static void free_slot(uint8_t *at)
 {
-    if (!p)
-        return;
-    uint8_t *at = p;
-    pthread_mutex_lock(&lock);
     for (struct chunk **link = &chunks; *link; link = &(*link)->next) {
         struct chunk *c = *link;
         if (at < c->data || at >= c->data + c->data_len)
@@ -218,14 +204,72 @@ void sl_secret_free(void *p)
         for (size_t i = first; i < first + lines; i++)
             c->slot[i] = 0;
         c->lines_used -= lines;
+        if (c->full_below > first)
+            c->full_below = first;
         if (c->lines_used == 0) {
             *link = c->next;
             chunk_unmap(c);
         }
-        pthread_mutex_unlock(&lock);
         return;
     }
     abort();
+}
+
+/* Under the lock. */
+static enum sealane_error alloc_many(void **out, size_t count, size_t coming, size_t lines, bool allow_unlocked)
+{
+    uint64_t new_lines;
+    size_t done = 0;
+    enum sealane_error error = SEALANE_OK;
+    if (!atfork_registered)
+        atfork_registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    if (!atfork_registered)
+        return SEALANE_E_NO_MEMORY;
+    for (struct chunk *c = chunks; c && done < count; c = c->next)
+        if (c->locked || allow_unlocked)
+            done = take_slots(c, out, done, count, lines);
+    if (done == count)
+        return SEALANE_OK;
+    struct chunk *c;
+    if (__builtin_add_overflow(count - done, coming, &new_lines) ||
+        __builtin_mul_overflow(new_lines, lines, &new_lines) || new_lines > NEW_LINES_MAX)
+        error = SEALANE_E_NO_MEMORY;
+    if (!error)
+        error = chunk_new(&c, (size_t)new_lines, allow_unlocked);
+    if (!error)
+        done = take_slots(c, out, done, count, lines);
+    while (error && done > 0)
+        free_slot(out[--done]);
+    return error;
+}
+
+enum sealane_error sl_secret_alloc_many(void **out, size_t count, size_t coming, size_t len, bool allow_unlocked)
+{
+    size_t lines = (len / LINE + (len % LINE != 0)) | 1;
+    for (size_t i = 0; i < count; i++)
+        out[i] = NULL;
+    if (len == 0 || lines > SLOT_LINES_MAX)
+        return SEALANE_E_ARGUMENT;
+    pthread_mutex_lock(&lock);
+    enum sealane_error error = alloc_many(out, count, coming, lines, allow_unlocked);
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; error && i < count; i++)
+        out[i] = NULL;
+    return error;
+}
+
+enum sealane_error sl_secret_alloc(void **out, size_t len, bool allow_unlocked)
+{
+    return sl_secret_alloc_many(out, 1, 0, len, allow_unlocked);
+}
+
+void sl_secret_free(void *p)
+{
+    if (!p)
+        return;
+    pthread_mutex_lock(&lock);
+    free_slot(p);
+    pthread_mutex_unlock(&lock);
 }
 
 bool sl_secret_unlocked(void)

@@ -18,6 +18,11 @@ enum { SL_SECRET_ALIGN = 64 };
  * with allow_unlocked, an unlocked chunk, which sl_secret_unlocked() then reports.  len must not be 0. */
 SEALANE_CHECK enum sealane_error sl_secret_alloc(void **out, size_t len, bool allow_unlocked);
 
+/* The same `count` times, all or none, out[k] being NULL on failure: side by side as far as they go, and fast.  Where
+ * the arena must grow, it does so with room for `coming` more, which the caller is about to ask for. */
+SEALANE_CHECK enum sealane_error sl_secret_alloc_many(void **out, size_t count, size_t coming, size_t len,
+                                                      bool allow_unlocked);
+
 /* Wipes and frees; NULL is fine. */
 void sl_secret_free(void *p);
 

@@ -33,6 +33,9 @@ struct sl_key_warmth {
     _Atomic int64_t bytes;
 };
 
+/* As in struct sl_kernel. */
+typedef size_t sl_records(const struct sealane_record *records, size_t count, size_t schedule_at);
+
 /* Lies in secret memory.  What a call reads first shares a cache line; the schedule follows. */
 struct sealane_key {
     const struct sl_kernel *kernel;
@@ -41,6 +44,7 @@ struct sealane_key {
     size_t table_from;              /* bytes of a call that gains by the round-1 table; SIZE_MAX: none ever */
     struct sl_key_warmth *warmth;   /* points to the next member, since the key is const to its users */
     struct sl_key_warmth own_warmth;
+    sl_records *records; /* NULL: one by one */
     _Alignas(SL_SCHEDULE_ALIGN) uint8_t schedule[];
 };
 

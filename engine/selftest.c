@@ -39,6 +39,66 @@ static bool gives_known_answers(const struct sl_path *path, bool one_nonce)
     return good;
 }
 
+enum { RECORDS = 23 }; /* more than any kernel takes at a time, and ends of every kind */
+
+static size_t record_len(size_t i, int round)
+{
+    static const size_t mixed[] = {16, 16, 16, 16, 16, 16, 16, 16, 7,  16, 1, 15,
+                                   64, 64, 64, 64, 64, 16, 64, 3,  16, 16, 16};
+    return round < 2 ? 16 : round < 4 ? 64 : mixed[i];
+}
+
+/* By `ctr`, which has given its known answers, one by one. */
+static bool records_agree(const struct sl_kernel *kernel, const uint8_t *schedules[2])
+{
+    uint8_t expected[RECORDS][SL_RECORD_VECTOR_LEN] = {{0}}, got[RECORDS][SL_RECORD_VECTOR_LEN] = {{0}};
+    uint8_t ivs[RECORDS][SEALANE_BLOCK_LEN];
+    struct sealane_record records[RECORDS];
+    bool good = true;
+    for (int round = 0; round < 6; round++) {
+        for (size_t i = 0; i < RECORDS; i++) {
+            for (size_t j = 0; j < SEALANE_BLOCK_LEN; j++)
+                ivs[i][j] = (uint8_t)(i * 31 + j * 5 + (i % 3 ? 0 : 0xf0));
+            const uint8_t *schedule = schedules[round % 2 && i % 3 == 1]; /* own keys in the odd rounds */
+            uint64_t offset = round == 5 ? (uint64_t)i << 36 : 0;
+            size_t len = record_len(i, round);
+            records[i] = (struct sealane_record){(const void *)schedule, ivs[i], offset, got[i], got[i], len};
+            struct sl_counter c = sl_counter_at(ivs[i], offset / SEALANE_BLOCK_LEN);
+            kernel->ctr(schedule, c.hi, c.lo, expected[i], expected[i], len);
+        }
+        for (size_t i = 0; i < RECORDS && good;) {
+            size_t done = kernel->records(records + i, RECORDS - i, 0);
+            good = done <= RECORDS - i;
+            if (done == 0)
+                memcpy(got[i], expected[i], sizeof got[i]);
+            i += done ? done : 1;
+        }
+    }
+    return good && memcmp(expected, got, sizeof got) == 0;
+}
+
+/* What batches use, against what calls one by one use. */
+static bool batches_agree(const struct sl_kernel *kernel, const uint8_t *schedule)
+{
+    enum { KEYS = 9 };
+    alignas(SL_SCHEDULE_ALIGN) uint8_t one[SL_SCHEDULE_MAX], many[KEYS][SL_SCHEDULE_MAX];
+    uint8_t keys[KEYS][SEALANE_KEY_LEN];
+    void *places[KEYS];
+    bool good = true;
+    for (size_t k = 0; k < KEYS; k++) {
+        places[k] = many[k];
+        for (size_t i = 0; i < SEALANE_KEY_LEN; i++)
+            keys[k][i] = (uint8_t)(i * 7 + 2 + k * 37);
+    }
+    if (kernel->expand_many)
+        kernel->expand_many(places, keys[0], KEYS);
+    for (size_t k = 0; k < KEYS; k++) {
+        kernel->expand(one, keys[k]);
+        good = good && (!kernel->expand_many || memcmp(one, many[k], kernel->schedule_len) == 0);
+    }
+    return good && (!kernel->records || records_agree(kernel, (const uint8_t *[]){schedule, one}));
+}
+
 bool sl_selftest(const struct sl_kernel *kernel)
 {
     alignas(SL_SCHEDULE_ALIGN) uint8_t schedule[SL_SCHEDULE_MAX];
@@ -63,5 +123,7 @@ bool sl_selftest(const struct sl_kernel *kernel)
         path = (struct sl_path){kernel, schedule, &face, NULL};
         good = good && gives_known_answers(&path, true);
     }
+    if (kernel->records || kernel->expand_many)
+        good = good && batches_agree(kernel, schedule);
     return good;
 }

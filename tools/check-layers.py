@@ -21,7 +21,7 @@ USERS = {"cli", "integrations", "bench"}
 
 PUBLIC = {
     "error.h": "base", "errors.def": "base", "export.h": "base", "memory.h": "base", "version.h": "base",
-    "cpu.h": "arch", "engine.h": "engine", "topology.h": "engine/pool",
+    "cpu.h": "arch", "record.h": "arch", "engine.h": "engine", "topology.h": "engine/pool",
     "kms.h": "kms", "keystore.h": "envelope", "file.h": "envelope", "output.h": "envelope", "backends.h": "integrations", "sealane.h": "envelope",
 }
 # The envelope reaches key services by this one header.

@@ -15,6 +15,7 @@
 
 #include "sealane/error.h"
 #include "sealane/export.h"
+#include "sealane/record.h"
 
 SEALANE_BEGIN
 
@@ -100,7 +101,9 @@ struct sealane_kernel_info {
     const char *name;         /* static text, such as "vaes-avx512" */
     const char *architecture; /* "x86_64", "aarch64" or "any" */
     enum sealane_kernel_state state;
-    int chosen; /* 1 for the one kernel this engine uses */
+    int chosen;  /* 1 for the one kernel this engine uses */
+    int avoided; /* 1 for one that would slow this CPU down (AVX-512 on Intel before Rocket Lake and Sapphire Rapids):
+                  * only used if forced, or if no other is usable */
 };
 
 /* The kernel table as this engine sees it, best first.  Fills at most `capacity` entries of `info` (may be NULL with
@@ -118,6 +121,12 @@ SEALANE_API uint64_t sealane_engine_backend_failures(const sealane_engine *engin
  * allow_unlocked_memory), NO_MEMORY.  *key is NULL on failure. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_key_create(const sealane_engine *engine, sealane_key **key,
                                                                 const uint8_t bytes[SEALANE_KEY_LEN]);
+
+/* The same for `count` keys at a time: bytes are count * SEALANE_KEY_LEN, keys[k] is made of the k-th 32 of them.
+ * Faster than one by one, and the keys lie side by side.  All or none: on failure keys[0] to keys[count - 1] are NULL.
+ * Each key is freed on its own. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_keys_create(const sealane_engine *engine, sealane_key **keys,
+                                                                 const uint8_t *bytes, size_t count);
 
 /* Wipes and frees; NULL is fine.  No call may be using the key. */
 SEALANE_API void sealane_key_free(sealane_key *key);
@@ -139,6 +148,24 @@ struct sealane_iovec {
 /* The same for `count` pieces as one keystream: piece k starts where piece k - 1 ended. */
 SEALANE_API void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
                                   const struct sealane_iovec *pieces, size_t count);
+
+/* sealane_ctr_xor for `count` records (sealane/record.h), in no particular order: faster than one by one where records
+ * are of up to 16 bytes or of 64, and about as fast from 256 on; in between the check below costs a tenth.  Keys may
+ * differ, even their engines; neighbours with the same key are fastest.  Records are checked first, and only a batch
+ * without a breach writes anything.  Errors:
+ *
+ *   ARGUMENT   in a record whose len is not 0: a null pointer, or offset + len > 2^64, or a dst that overlaps another
+ *              record's dst or src, or its own src without being equal to it (several records may read one src);
+ *   NO_MEMORY  for that check.
+ *
+ * The check takes a nanosecond a record and no memory where the dst ascend and each src is equal to its dst, or all
+ * those that are not lie below or above all dst.  Otherwise records are sorted for it: about 10 ns each for 64 records,
+ * and from SEALANE_BATCH_UNSORTED_MAX records on with memory from malloc, 32 bytes for each.
+ *
+ * Any number of threads, as long as no thread's dst overlaps what another's call uses. */
+SEALANE_API SEALANE_CHECK enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count);
+
+enum { SEALANE_BATCH_UNSORTED_MAX = 256 }; /* records in any order that are checked without malloc */
 
 /* ---- Streams: one key and one IV, kept together ---- */
 
