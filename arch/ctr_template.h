@@ -184,23 +184,21 @@ static ALWAYS_INLINE VEC T(rest)(const void *schedule, const uint8_t *table, int
     return T(state)(schedule, SAME(hi, lo - lo % 256), skip) ^ LOAD_KEY(table);
 }
 
-/* Fills a table for bulk_from_table(): for skip 2 with the nonce of (hi, lo), for skip 1 whatever they are. */
+/* Fills a table for bulk_from_table() with the states of the 256 blocks that (hi, lo) is one of.  For skip 2 it serves
+ * all with the same nonce, for skip 1 all: what else the states depend on, T(rest)() takes away again. */
 static ALWAYS_INLINE void T(make_table)(const void *schedule, uint8_t *table, int skip, uint64_t hi, uint64_t lo)
 {
     VEC counter = COUNTER(hi, lo - lo % 256);
-    VEC base = counter ^ counter;
-    if (skip == 1)
-        base = T(state)(schedule, SAME(hi, lo - lo % 256), skip);
     for (int i = 0; i < 256; i += LANES) {
-        STORE(table + 16 * i, T(state)(schedule, counter, skip) ^ base);
+        STORE(table + 16 * i, T(state)(schedule, counter, skip));
         counter = NEXT(counter);
     }
     memcpy(table + 16 * 256, table, SL_FACE_TABLE_LEN - 16 * 256);
 }
 
-/* The same by a table of states after round `skip` (arch/face.h).  256 blocks share one C, and a vector that reaches
- * into the next 256 takes each lane's own: behind the table's last entry its first ones are repeated.  Returns how many
- * bytes were done, whole vectors. */
+/* The same by a table of states after round `skip` (docs/KERNELS.md).  256 blocks share one C, and a vector that
+ * reaches into the next 256 takes each lane's own: behind the table's last entry its first ones are repeated.  Returns
+ * how many bytes were done, whole vectors. */
 static ALWAYS_INLINE size_t T(bulk_from_table)(const void *schedule, const uint8_t *table, int skip, uint64_t hi,
                                                uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
