@@ -1,4 +1,5 @@
-/* sealane_ctr_xor at any offset, in any pieces, against OpenSSL from the start of the keystream. */
+/* sealane_ctr_xor and streams at any offset, in any pieces, with and without tables of first rounds, against OpenSSL
+ * from the start of the keystream. */
 #include <openssl/evp.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,8 +47,10 @@ static const sealane_engine *engine_for(uint8_t choice)
     return engines[choice % count];
 }
 
-/* Input: key (whose first byte also picks the kernel), IV, offset into the keystream (0 to 65535), share of the text
- * that the first of two calls takes, text. */
+static uint8_t warming[65536];
+
+/* Input: key (whose first byte also picks the kernel, and whose second what is warmed up first), IV, offset into the
+ * keystream (0 to 65535), share of the text that the first of two calls takes, text. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < HEAD)
@@ -67,11 +70,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     sealane_key *key;
     require(sealane_key_create(engine_for(data[0]), &key, key_bytes) == SEALANE_OK);
-    sealane_ctr_xor(key, iv, offset, ours, ours, first);
-    sealane_ctr_xor(key, iv, offset + first, ours + first, ours + first, len - first);
+    sealane_stream *stream = NULL;
+    if (data[1] & 1)
+        sealane_ctr_xor(key, iv, 0, warming, warming, sizeof warming);
+    if (data[1] & 2)
+        require(sealane_stream_create(key, &stream, iv) == SEALANE_OK);
+    if (data[1] & 4 && stream) {
+        sealane_stream_xor(stream, offset, warming, warming, sizeof warming / 2);
+        sealane_stream_xor(stream, offset + first, warming, warming, sizeof warming / 2);
+    }
+    if (stream) {
+        sealane_stream_xor(stream, offset, ours, ours, first);
+        sealane_stream_xor(stream, offset + first, ours + first, ours + first, len - first);
+    } else {
+        sealane_ctr_xor(key, iv, offset, ours, ours, first);
+        sealane_ctr_xor(key, iv, offset + first, ours + first, ours + first, len - first);
+    }
     openssl_ctr(key_bytes, iv, theirs, offset + len);
     require(memcmp(ours, theirs + offset, len) == 0);
 
+    sealane_stream_free(stream);
     sealane_key_free(key);
     free(ours);
     free(theirs);
