@@ -107,6 +107,8 @@ struct bench_suite {
     /* Non-zero: a repetition is always 1 iteration, and the budget cuts the rounds, though never below this many; 0:
      * the rounds are fixed, and the budget decides about the iterations of a repetition. */
     unsigned single_iteration_rounds;
+    /* Non-zero: left out unless --suite names it, so that `make bench` keeps its time. */
+    int on_request;
     /* Non-zero: pure computation on the calling thread, so that core cycles mean something. */
     int counts_cycles;
     int needs_scratch; /* non-zero: options->scratch is not NULL in begin and all that follows */

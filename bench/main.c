@@ -73,7 +73,7 @@ static int chosen(const struct bench_arguments *arguments, const struct bench_su
     for (size_t i = 0; i < arguments->suite_count; i++)
         if (strcmp(arguments->suites[i], entry->name) == 0)
             return 1;
-    return arguments->suite_count == 0;
+    return arguments->suite_count == 0 && !entry->suite->on_request;
 }
 
 static struct bench_plan plan_for(const struct bench_arguments *arguments, const struct bench_suite_entry *entry,

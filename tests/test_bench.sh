@@ -64,6 +64,11 @@ for kernel in vaes-avx512 vaes-avx2 aesni armv8 portable; do
 done
 expect 0 --suite files --benchmark_list_tests
 grep -qv '^files/' "$scratch/out" && fail "--suite files lists other suites"
+grep -q '^batch/' "$scratch/out" && fail "suite batch is listed without --suite"
+expect 0 --suite batch --benchmark_list_tests
+for name in batch/sealane/bytes:16/keys:one batch/sealane/bytes:64/keys:own batch/openssl:evp-iv/bytes:16/keys:own; do
+    grep -qxF "$name" "$scratch/out" || fail "no row $name"
+done
 expect 0 --suite kernels --benchmark_list_tests --benchmark_filter=-sealane
 grep -q sealane "$scratch/out" && fail "a filter that excludes does not"
 
@@ -106,6 +111,10 @@ for name in names:
             assert run["time_unit"] == "ns" and abs(run["bytes_per_second"] - rate) <= 1e-4 * rate, run
             assert run["cycles_per_byte"] > 0, run
 PYTHON
+
+# --- batches: every row proven by OpenSSL before it is timed ---
+expect 0 --suite batch --rounds 2 --benchmark_min_time=0.0005
+grep -q '^sealane  *bytes:16/keys:own' "$scratch/out" || fail "no table of batches"
 
 # --- nothing of this machine's or this user's ---
 for word in "$(hostname)" "$(id -un)" "$scratch" "$HOME" "$(dirname "$bench")"; do
