@@ -201,6 +201,26 @@ static void two_nonces_in_turn(void **state)
     }
 }
 
+/* 2^48 blocks further byte 10 is what it was, and the carry has gone into byte 5, or 0: another nonce all the same. */
+static void far_offsets_with_the_same_byte_10(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte <= 5; byte += 5) {
+        struct engine_subject s;
+        uint8_t iv[16];
+        memset(iv, 0xff, sizeof iv);
+        iv[byte] = 0x40;
+        memset(iv + 11, 0, 5);
+        open_with_key(&s, SEALANE_TABLE_BYTES, some_key);
+        s.stream = new_stream(s.key, iv);
+        for (int round = 0; round < 3; round++) {
+            check_stream(s.stream, some_key, 0, 30000);
+            check_stream(s.stream, some_key, (uint64_t)1 << 52, 30000);
+        }
+        engine_subject_close(&s);
+    }
+}
+
 static void more_streams_than_tables(void **state)
 {
     (void)state;
@@ -463,6 +483,7 @@ int main(void)
         cmocka_unit_test(a_slot_has_one_stream),
         cmocka_unit_test(streams_of_two_keys),
         cmocka_unit_test(two_nonces_in_turn),
+        cmocka_unit_test(far_offsets_with_the_same_byte_10),
         cmocka_unit_test(more_streams_than_tables),
         cmocka_unit_test(no_trace_of_freed_tables),
         cmocka_unit_test(a_wrong_path_by_table_is_noticed),
