@@ -151,7 +151,7 @@ static ALWAYS_INLINE int records_are_small(const struct sealane_record *r, int n
  * registers. */
 static ALWAYS_INLINE void zmm_small(const struct sealane_record *r, int n, size_t schedule_at)
 {
-    const uint8_t *schedule[4];
+    const uint8_t *schedule[16];
     __m512i s[16];
 #define X(i)                                                                                                           \
     schedule[i] = (const uint8_t *)r[i].key + schedule_at;                                                             \

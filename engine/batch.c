@@ -3,57 +3,60 @@
 
 #define RARE(condition) __builtin_expect(condition, 0)
 
-/* What one pass over the records finds. */
-struct survey {
-    bool breach;        /* a null, or an offset too far */
-    bool in_order;      /* outputs ascend without overlapping, and inputs are outputs or keep away from all of them */
-    bool one_kernel;    /* for all keys */
-    sl_records *kernel; /* the one */
-};
-
-/* Two to three cycles a record, where one of 16 bytes takes eight in all: hence one pass, branches that are never
- * taken, and no more than says that all is well.  Where addresses are not in order, sl_batch_check_overlaps() says. */
-static struct survey survey(const struct sealane_record *records, size_t count)
+/* True if no offset + len is above 2^64. */
+static bool offsets_are_valid(const struct sealane_record *records, size_t count)
 {
+    uint64_t last;
+    for (const struct sealane_record *r = records; r != records + count; r++)
+        if (r->len && __builtin_add_overflow(r->offset, r->len - 1, &last))
+            return false;
+    return true;
+}
+
+/* True if no record breaks a rule, as one pass can tell where outputs ascend, and inputs are outputs or keep away from
+ * all of them; then *kernel is the one that all keys share.  False: look closer.
+ *
+ * About three cycles a record, where one of 16 bytes takes seven in all.  Branches are what there is least room for,
+ * even those never taken: so faults are counted, each kind by itself, that none waits for another. */
+static bool all_is_well(const struct sealane_record *records, size_t count, sl_records **kernel)
+{
+    const struct sealane_key *key = NULL;
     uintptr_t first = 0, end = 1; /* of outputs; from 1, so that NULL is out of order */
     uintptr_t in_first = UINTPTR_MAX, in_end = 0;
-    struct survey s = {.in_order = true, .one_kernel = true};
-    static const char no_key; /* not NULL, which would then count as seen */
-    const struct sealane_key *key = (const void *)&no_key;
+    uint64_t offsets = 0;
+    size_t no_iv = 0, out_of_order = 0, too_long = 0;
+    while (count && records->len == 0)
+        records++, count--;
+    if (count) {
+        key = records->key;
+        first = (uintptr_t)records->dst;
+        if (!key)
+            return false;
+        *kernel = key->records;
+    }
     for (const struct sealane_record *r = records; r != records + count; r++) {
-        uint64_t last;
         uintptr_t dst = (uintptr_t)r->dst, src = (uintptr_t)r->src;
         if (RARE(r->len == 0))
             continue;
-        s.breach |= !r->iv;
+        no_iv += (uintptr_t)r->iv < 1;
+        offsets |= r->offset;
+        out_of_order += dst < end;
+        end = dst + r->len;
+        too_long += end < dst;
         if (r->key != key) {
-            if (RARE(!r->key)) {
-                s.breach = true;
-                return s;
-            }
-            if (RARE(key == (const void *)&no_key)) {
-                s.kernel = r->key->records;
-                first = dst;
-            }
             key = r->key;
-            s.one_kernel &= key->records == s.kernel;
+            if (RARE(!key) || RARE(key->records != *kernel))
+                return false;
         }
-        if (r->offset != 0)
-            s.breach |= __builtin_add_overflow(r->offset, r->len - 1, &last);
-        if (RARE(dst < end))
-            s.in_order = false;
-        if (RARE(__builtin_add_overflow(dst, r->len, &end)))
-            s.in_order = false;
         if (src != dst) {
             uintptr_t src_end = src + r->len;
-            s.breach |= !src;
-            s.in_order &= src_end > src;
+            too_long += (src_end < src) | (src == 0);
             in_first = src < in_first ? src : in_first;
             in_end = src_end > in_end ? src_end : in_end;
         }
     }
-    s.in_order &= in_end <= first || in_first >= end;
-    return s;
+    return no_iv + out_of_order + too_long == 0 && (in_end <= first || in_first >= end) &&
+           (offsets == 0 || offsets_are_valid(records, count));
 }
 
 /* How many of the records from the first on have keys with that kernel.  Empty ones may have any. */
@@ -91,18 +94,16 @@ static void xor_run(const struct sealane_record *records, size_t count, sl_recor
 
 enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count)
 {
-    struct survey s = survey(records, count);
-    enum sealane_error error = s.breach ? SEALANE_E_ARGUMENT : SEALANE_OK;
-    if (!error && !s.in_order)
-        error = sl_batch_check_overlaps(records, count);
-    if (error)
-        return error;
-    if (s.one_kernel) {
-        xor_run(records, count, s.kernel);
+    sl_records *kernel = NULL;
+    if (all_is_well(records, count, &kernel)) {
+        xor_run(records, count, kernel);
         return SEALANE_OK;
     }
+    enum sealane_error error = sl_batch_check(records, count);
+    if (error)
+        return error;
     for (size_t i = 0; i < count;) {
-        sl_records *kernel = records[i].len ? records[i].key->records : NULL;
+        kernel = records[i].len ? records[i].key->records : NULL;
         size_t run = run_of(records + i, count - i, kernel);
         xor_run(records + i, run, kernel);
         i += run ? run : 1;

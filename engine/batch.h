@@ -4,7 +4,7 @@
 
 #include "engine/internal.h"
 
-/* ARGUMENT for a breach of what include/sealane/engine.h asks of the records' memory: looks at every pair there is. */
-SEALANE_CHECK enum sealane_error sl_batch_check_overlaps(const struct sealane_record *records, size_t count);
+/* ARGUMENT for any breach of what include/sealane/engine.h asks of records, NO_MEMORY if that cannot be told. */
+SEALANE_CHECK enum sealane_error sl_batch_check(const struct sealane_record *records, size_t count);
 
 #endif

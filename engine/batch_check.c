@@ -1,5 +1,5 @@
-/* Overlaps among the records of a batch in any order: sorts the outputs, then looks for neighbours that overlap and
- * for inputs that lie in an output. */
+/* The rules for the records of a batch, in any order.  For overlaps it sorts the outputs, then looks for neighbours
+ * that overlap and for inputs that lie in an output. */
 #include <stdlib.h>
 
 #include "engine/batch.h"
@@ -10,11 +10,11 @@ struct span {
     uintptr_t last;
 };
 
-/* False for NULL, and if the memory would reach beyond the top of the address space. */
+/* False if the memory would reach beyond the top of the address space. */
 static bool span_of(struct span *span, const uint8_t *p, size_t len)
 {
     span->first = (uintptr_t)p;
-    return p && !__builtin_add_overflow(span->first, len - 1, &span->last);
+    return !__builtin_add_overflow(span->first, len - 1, &span->last);
 }
 
 /* Merges runs of `width` from `from` into runs of twice that.  The choice is data, not a branch: it would be
@@ -86,8 +86,22 @@ static bool spans_are_valid(const struct sealane_record *records, size_t count, 
     return true;
 }
 
-enum sealane_error sl_batch_check_overlaps(const struct sealane_record *records, size_t count)
+/* NULLs, and offsets too far. */
+static bool members_are_valid(const struct sealane_record *records, size_t count)
 {
+    for (const struct sealane_record *r = records; r != records + count; r++) {
+        uint64_t last;
+        if (r->len != 0 &&
+            (!r->key || !r->iv || !r->dst || !r->src || __builtin_add_overflow(r->offset, r->len - 1, &last)))
+            return false;
+    }
+    return true;
+}
+
+enum sealane_error sl_batch_check(const struct sealane_record *records, size_t count)
+{
+    if (!members_are_valid(records, count))
+        return SEALANE_E_ARGUMENT;
     struct span local[2][SEALANE_BATCH_UNSORTED_MAX];
     struct span *spans = local[0], *spare = local[1], *memory = NULL;
     if (count > SEALANE_BATCH_UNSORTED_MAX) {

@@ -457,6 +457,16 @@ static void too_many_keys(void *argument)
         for (size_t k = 500; k < COUNT; k++)
             CHILD_CHECK(keys[k] == NULL);
     }
+    /* Nor taken from a chunk that stays: an attempt gets as far as that goes, and then gives all of it back. */
+    for (int again = 0; again < 20; again++) {
+        CHILD_CHECK(sealane_keys_create(engine, keys, bytes[0], 500) == SEALANE_OK);
+        for (size_t k = 0; k < 499; k++)
+            sealane_key_free(keys[k]);
+        CHILD_CHECK(sealane_keys_create(engine, keys, bytes[0], COUNT - 1000) == SEALANE_E_MEMORY_LOCK);
+        CHILD_CHECK(sealane_keys_create(engine, keys, bytes[0], 499) == SEALANE_OK);
+        for (size_t k = 0; k < 500; k++)
+            sealane_key_free(keys[k]);
+    }
     sealane_engine_free(engine);
 }
 
@@ -464,6 +474,27 @@ static void all_keys_or_none(void **state)
 {
     (void)state;
     assert_true(test_child_passed(test_child(too_many_keys, NULL)));
+}
+
+/* A key with a backend is served by it, however small its records. */
+static void backend_serves(void **state)
+{
+    (void)state;
+    struct engine_subject backed;
+    double_backend_reset((struct double_backend_plan){.counter_bits = 32});
+    struct sealane_backend backend = double_backend(SEALANE_THREADS_ANY);
+    engine_subject_open(&backed, NULL, &backend);
+    struct batch *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    b->random = test_random_for("backend");
+    open_keys(b, backed.engine);
+    make_batch(b, &(struct recipe){.count = 64, .len = 16});
+    assert_int_equal(sealane_ctr_batch(b->records, b->count), SEALANE_OK);
+    assert_true(batch_is_right(b));
+    assert_true(double_backend_counts.calls >= 64);
+    close_keys(b);
+    free(b);
+    engine_subject_close(&backed);
 }
 
 /* Keys of an engine with a backend, and of two kernels, in one batch. */
@@ -509,6 +540,7 @@ int main(void)
         cmocka_unit_test(from_buffer_to_buffer),
         cmocka_unit_test(many_keys),
         cmocka_unit_test(all_keys_or_none),
+        cmocka_unit_test(backend_serves),
         cmocka_unit_test(engines_mixed),
     };
     test_seed();
