@@ -70,7 +70,10 @@ struct sealane_engine_options {
 
     /* Locked memory, in bytes, for tables that let kernels skip rounds (docs/KERNELS.md); about 4 KiB each, half of
      * them for keys, half for streams.  At most a quarter of RLIMIT_MEMLOCK is used.  0: none; then and when they run
-     * out, calls are slower and the results the same. */
+     * out, calls are slower and the results the same.
+     *
+     * Tables are indexed by the last byte of the counter block, which shows in the cache.  So 0 is what secret IVs need
+     * (a CTR_DRBG's V); those of files and messages are public. */
     size_t table_bytes;
 };
 
@@ -133,9 +136,10 @@ SEALANE_API void sealane_key_free(sealane_key *key);
 
 /* ---- CTR ---- */
 
-/* dst[i] = src[i] ^ keystream[offset + i] for i < len.  A pure function of its arguments: no allocation, no failure,
- * any alignment, any number of threads with one key.  dst == src, or the two do not overlap; offset + len <= 2^64; a
- * breach is an assertion in debug builds and undefined otherwise.  With len 0 the pointers may be NULL. */
+/* dst[i] = src[i] ^ keystream[offset + i] for i < len.  A pure function of its arguments: no failure, any alignment,
+ * any number of threads with one key.  dst == src, or the two do not overlap; offset + len <= 2^64; a breach is an
+ * assertion in debug builds and undefined otherwise.  With len 0 the pointers may be NULL.  Nothing is allocated but,
+ * now and then, one of the tables of table_bytes, under a lock: not for signal handlers, unless that is 0. */
 SEALANE_API void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
                                  uint8_t *dst, const uint8_t *src, size_t len);
 

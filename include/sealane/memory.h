@@ -7,8 +7,9 @@
 SEALANE_BEGIN
 
 /* From now on, secrets go to memfd_secret(2) memory where the kernel offers it: memory that even the kernel's direct
- * map does not show.  It is not inherited by a forked child, which must not use keys made before the fork: so this is
- * for programs, never for a library inside someone else's process.  Any thread; call it before the first key. */
+ * map does not show.  It is not inherited by a forked child, which must not use keys or engines made before the fork:
+ * so this is for programs, never for a library inside someone else's process.  Any thread; call it before the first
+ * key. */
 SEALANE_API void sealane_memory_hide(void);
 
 /* 1 if some secret lies in memory that could not be locked (allowed by an option, or lost across a fork). */
