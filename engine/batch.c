@@ -95,6 +95,8 @@ static void xor_run(const struct sealane_record *records, size_t count, sl_recor
 enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count)
 {
     sl_records *kernel = NULL;
+    if (count == 0)
+        return SEALANE_OK; /* `records` may be NULL */
     if (all_is_well(records, count, &kernel)) {
         xor_run(records, count, kernel);
         return SEALANE_OK;
