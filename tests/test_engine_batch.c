@@ -1,6 +1,7 @@
 /* Batches, with every kernel this machine can run. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,8 +167,8 @@ static void random_batches(const sealane_engine *engine)
         make_batch(b, &recipe);
         assert_int_equal(sealane_ctr_batch(b->records, b->count), SEALANE_OK);
         if (!batch_is_right(b))
-            fail_msg("round %zu: %zu records of %zd bytes, keys %zu, in place %d, offsets %d, shuffled %d", round,
-                     recipe.count, (ssize_t)recipe.len, recipe.own_keys, recipe.in_place, recipe.offsets,
+            fail_msg("round %zu: %zu records of %td bytes, keys %zu, in place %d, offsets %d, shuffled %d", round,
+                     recipe.count, (ptrdiff_t)recipe.len, recipe.own_keys, recipe.in_place, recipe.offsets,
                      recipe.shuffled);
         /* Again record by record: back to the input, where it was in place. */
         for (size_t i = 0; i < b->count; i++) {

@@ -1,6 +1,7 @@
 /* Many keys at a time, with every kernel this machine can run. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
