@@ -46,15 +46,16 @@ struct sl_kernel {
     /* `expand` for `count` keys of 32 bytes each; NULL: the kernel gains nothing by that. */
     void (*expand_many)(void *const *schedules, const uint8_t *keys, size_t count);
 
-    const struct sl_face *by_key; /* one round skipped, any counter block; NULL: the kernel has none */
-    const struct sl_face
-        *by_nonce; /* two rounds skipped, counter blocks whose bytes 0, 5 and 10 are those of the table */
+    /* By a table that skips one round, for any counter block, and by one that skips two, for counter blocks whose bytes
+     * 0, 5 and 10 are those it was made for.  NULL: the kernel has none. */
+    const struct sl_face *by_key;
+    const struct sl_face *by_nonce;
 };
 
 /* CTR from a table of states after the first rounds (docs/KERNELS.md). */
 struct sl_face {
-    /* Bytes of a call from which it beats `ctr` of the kernel, measured through the kernel table on warm buffers,
-     * medians of 25 interleaved rounds. */
+    /* Bytes of a call from which it beats `ctr` of the kernel: the best of 25 interleaved rounds on warm buffers (Zen
+     * 5). armv8 has aesni's, unmeasured. */
     size_t gains_from;
     /* Fills SL_FACE_TABLE_LEN bytes, aligned to SL_SCHEDULE_ALIGN. */
     void (*make)(const void *schedule, uint8_t *table, uint64_t counter_hi, uint64_t counter_lo);

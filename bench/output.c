@@ -21,9 +21,6 @@
 #ifdef BENCH_HAVE_LZ4
 #include <lz4.h>
 #endif
-#ifdef BENCH_HAVE_ZSTD
-#include <zstd.h>
-#endif
 
 /* Flags without whatever names a directory of this machine. */
 static void flags_without_paths(char *text, size_t capacity)
@@ -60,9 +57,6 @@ void bench_describe(const struct bench_aes_limit *limits, size_t count)
 #endif
 #ifdef BENCH_HAVE_LZ4
     bench_context("lz4", "%s", LZ4_versionString());
-#endif
-#ifdef BENCH_HAVE_ZSTD
-    bench_context("zstd", "%s", ZSTD_versionString());
 #endif
     bench_context("cycles", "%s",
                   bench_cycles_counted() ? "counted by the CPU: user mode, perf_event_open"

@@ -53,6 +53,7 @@ static json_t *kernels_json(const struct machine *m)
         failed |= json_object_set_new(k, "architecture", json_string(m->kernel[i].architecture));
         failed |= json_object_set_new(k, "state", json_string(states[m->kernel[i].state].word));
         failed |= json_object_set_new(k, "chosen", json_boolean(m->kernel[i].chosen));
+        failed |= json_object_set_new(k, "avoided", json_boolean(m->kernel[i].avoided));
         failed |= json_array_append_new(kernels, k);
     }
     return sl_cli_json_whole(kernels, failed);
@@ -157,6 +158,15 @@ static void print_topology(const struct machine *m)
     }
 }
 
+static const char *kernel_text(const struct sealane_kernel_info *kernel)
+{
+    if (kernel->chosen)
+        return "chosen";
+    if (kernel->avoided && kernel->state == SEALANE_KERNEL_READY)
+        return "ready; avoided, as 512-bit vectors lower this CPU's clock";
+    return states[kernel->state].text;
+}
+
 static int print_text(const struct machine *m)
 {
     char text[SL_CLI_BYTES_TEXT];
@@ -177,8 +187,7 @@ static int print_text(const struct machine *m)
     }
     printf("\n%-16s %-14s %s\n", "Kernel", "Architecture", "State");
     for (size_t i = 0; i < m->kernel_count; i++)
-        printf("%-16s %-14s %s\n", m->kernel[i].name, m->kernel[i].architecture,
-               m->kernel[i].chosen ? "chosen" : states[m->kernel[i].state].text);
+        printf("%-16s %-14s %s\n", m->kernel[i].name, m->kernel[i].architecture, kernel_text(&m->kernel[i]));
     return 0;
 }
 

@@ -26,6 +26,21 @@ static bool can_run(const struct sl_kernel_row *row)
     return row->kernel && (row->kernel->needs & sl_cpu()) == row->kernel->needs;
 }
 
+#ifdef __x86_64__
+/* CPUID signatures as Intel and AMD publish them. */
+static void wide_vectors_at_full_clock(void **state)
+{
+    (void)state;
+    assert_false(sl_cpu_x86_zmm_at_full_clock("GenuineIntel", 0x606a6)); /* Ice Lake-SP */
+    assert_false(sl_cpu_x86_zmm_at_full_clock("GenuineIntel", 0x706e5)); /* Ice Lake, client */
+    assert_false(sl_cpu_x86_zmm_at_full_clock("GenuineIntel", 0x806c1)); /* Tiger Lake */
+    assert_true(sl_cpu_x86_zmm_at_full_clock("GenuineIntel", 0xa0671));  /* Rocket Lake */
+    assert_true(sl_cpu_x86_zmm_at_full_clock("GenuineIntel", 0x806f8));  /* Sapphire Rapids */
+    assert_true(sl_cpu_x86_zmm_at_full_clock("AuthenticAMD", 0xa10f11)); /* Zen 4 */
+    assert_true(sl_cpu_x86_zmm_at_full_clock("AuthenticAMD", 0x606a6));
+}
+#endif
+
 static void bare_set_key(void *state, const uint8_t key[32])
 {
     struct bare *bare = state;
@@ -293,6 +308,9 @@ static void flawed_ciphers_are_caught(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef __x86_64__
+        cmocka_unit_test(wide_vectors_at_full_clock),
+#endif
         cmocka_unit_test(names_every_kernel),
         cmocka_unit_test(table_is_sound),
         cmocka_unit_test(reference_agrees_with_itself),

@@ -5,7 +5,7 @@
 set -eu
 
 packages="make cmake ninja-build gcc g++ pkg-config git libssl-dev libjansson-dev libhwloc-dev libcmocka-dev libbenchmark-dev
-    liblz4-dev libzstd-dev python3 python3-cryptography"
+    liblz4-dev python3 python3-cryptography"
 case "${1:-build}" in
 build) ;;
 ci) packages="$packages clang clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 valgrind binutils

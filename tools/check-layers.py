@@ -34,7 +34,7 @@ HOMES = [
     (r"openssl/.*", {"envelope", "kms", "integrations", "tests", "bench"}),
     (r"jansson\.h", {"kms", "envelope", "cli", "bench", "tests"}),
     (r"intel-ipsec-mb\.h", {"integrations/backends", "bench"}),
-    (r"(lz4|zstd)[a-z]*\.h|benchmark/.*", {"bench"}),
+    (r"lz4[a-z]*\.h|benchmark/.*", {"bench"}),
     (r"cmocka\.h|valgrind/.*", {"tests"}),
 ]
 SYSTEM = re.compile(

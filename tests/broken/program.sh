@@ -13,3 +13,4 @@ assert len(wrong) == 1 and not wrong[0]["chosen"], wrong
 assert len(chosen) == 1 and chosen != ["wrong"], chosen
 ' || exit 1
 grep -E '^ *wrong .*self-test' <<<"$text" >/dev/null || { echo "the table does not say that the kernel failed its self-test"; exit 1; }
+grep -E '^ *shy .*avoided' <<<"$text" >/dev/null || { echo "the table does not say that the kernel is avoided"; exit 1; }

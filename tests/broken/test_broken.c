@@ -1,5 +1,5 @@
-/* An engine over a table whose first and best kernel is wrong (kernel_wrong.c): it is left out and reported, the next
- * one serves. */
+/* An engine over a table whose first and best kernel is wrong (kernel_wrong.c) and whose second is to be avoided on
+ * this CPU (kernel_shy.c): both are reported, and the next one serves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,8 +41,12 @@ static void the_next_kernel_serves(void **state)
     assert_int_equal(info[0].state, SEALANE_KERNEL_WRONG);
     assert_int_equal(info[0].chosen, 0);
 
-    /* Chosen is the best one that is ready, and nothing else was found wrong. */
-    size_t best = 1;
+    assert_string_equal(info[1].name, "shy");
+    assert_int_equal(info[1].state, SEALANE_KERNEL_READY);
+    assert_int_equal(info[1].avoided, 1);
+
+    /* Chosen is the best one that is ready and not avoided, and nothing else was found wrong. */
+    size_t best = 2;
     while (best < count && info[best].state != SEALANE_KERNEL_READY)
         best++;
     assert_true(best < count);
@@ -51,6 +55,19 @@ static void the_next_kernel_serves(void **state)
         assert_int_equal(info[i].chosen, i == best);
     }
     print_message("the wrong kernel is left out; %s serves\n", info[best].name);
+    sealane_engine_free(engine);
+}
+
+static void what_is_avoided_can_be_forced(void **state)
+{
+    (void)state;
+    struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
+    struct sealane_kernel_info info[2];
+    sealane_engine *engine;
+    options.kernel = "shy";
+    assert_int_equal(sealane_engine_create(&engine, &options), SEALANE_OK);
+    sealane_engine_kernels(engine, info, 2);
+    assert_int_equal(info[1].chosen, 1);
     sealane_engine_free(engine);
 }
 
@@ -82,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_kernel_serves),
+        cmocka_unit_test(what_is_avoided_can_be_forced),
         cmocka_unit_test(its_output_is_right),
         cmocka_unit_test(forcing_it_fails),
     };
