@@ -17,7 +17,7 @@ static uint64_t fingerprint(const uint8_t *p, size_t len)
 
 static bool gives_known_answers(const struct sl_path *path, bool one_nonce)
 {
-    uint8_t buffer[SELFTEST_LEN_MAX];
+    uint8_t buffer[SELFTEST_LEN_MAX] = {0};
     alignas(SL_SCHEDULE_ALIGN) uint8_t nonce_table[SL_FACE_TABLE_LEN];
     struct sl_path p = *path;
     bool good = true;
