@@ -17,7 +17,6 @@ enum {
     CHUNK_MIN = 16384, /* three chunks and a stack page fit the 64 KiB that some systems still allow */
     CONTINUED = UINT16_MAX,
     SLOT_LINES_MAX = UINT16_MAX - 1,
-    NEW_LINES_MAX = INT32_MAX, /* of one chunk: 128 GiB */
 };
 
 struct chunk {
@@ -127,13 +126,16 @@ static void chunk_unmap(struct chunk *c)
     free(c);
 }
 
-static enum sealane_error chunk_new(struct chunk **out, size_t lines, bool allow_unlocked)
+static enum sealane_error chunk_new(struct chunk **out, uint64_t lines_wanted, bool allow_unlocked)
 {
     size_t guard_len = (size_t)sysconf(_SC_PAGESIZE);
     uint64_t data_len;
-    if (sl_round_up_u64(&data_len, lines * LINE < CHUNK_MIN ? CHUNK_MIN : lines * LINE, guard_len))
+    /* A quarter of the address space is more than there will be, and leaves room for every sum below. */
+    if (lines_wanted > SIZE_MAX / 4 / LINE)
         return SEALANE_E_NO_MEMORY;
-    lines = data_len / LINE;
+    if (sl_round_up_u64(&data_len, lines_wanted * LINE < CHUNK_MIN ? CHUNK_MIN : lines_wanted * LINE, guard_len))
+        return SEALANE_E_NO_MEMORY;
+    size_t lines = (size_t)data_len / LINE;
     struct chunk *c = calloc(1, sizeof *c + lines * sizeof c->slot[0]);
     if (!c)
         return SEALANE_E_NO_MEMORY;
@@ -232,12 +234,14 @@ static enum sealane_error alloc_many(void **out, size_t count, size_t coming, si
         return SEALANE_OK;
     struct chunk *c;
     if (__builtin_add_overflow(count - done, coming, &new_lines) ||
-        __builtin_mul_overflow(new_lines, lines, &new_lines) || new_lines > NEW_LINES_MAX)
+        __builtin_mul_overflow(new_lines, lines, &new_lines))
         error = SEALANE_E_NO_MEMORY;
     if (!error)
-        error = chunk_new(&c, (size_t)new_lines, allow_unlocked);
+        error = chunk_new(&c, new_lines, allow_unlocked);
     if (!error)
         done = take_slots(c, out, done, count, lines);
+    if (!error && done < count)
+        abort(); /* the chunk was made for all of them: a NULL slot must not pass for success */
     while (error && done > 0)
         free_slot(out[--done]);
     return error;
@@ -270,6 +274,21 @@ void sl_secret_free(void *p)
     pthread_mutex_lock(&lock);
     free_slot(p);
     pthread_mutex_unlock(&lock);
+}
+
+bool sl_secret_is_slot(const void *p)
+{
+    const uint8_t *at = p;
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (const struct chunk *c = chunks; c; c = c->next) {
+        if (at >= c->data && at < c->data + c->data_len && (size_t)(at - c->data) % LINE == 0) {
+            uint16_t lines = c->slot[(size_t)(at - c->data) / LINE];
+            found = lines != 0 && lines != CONTINUED;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 
 bool sl_secret_unlocked(void)

@@ -26,6 +26,9 @@ SEALANE_CHECK enum sealane_error sl_secret_alloc_many(void **out, size_t count, 
 /* Wipes and frees; NULL is fine. */
 void sl_secret_free(void *p);
 
+/* True if a slot starts there: for assertions. */
+bool sl_secret_is_slot(const void *p);
+
 /* True if any living chunk could not be locked, in this process or again after a fork. */
 bool sl_secret_unlocked(void);
 

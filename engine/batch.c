@@ -85,7 +85,8 @@ static void xor_run(const struct sealane_record *records, size_t count, sl_recor
         if (kernel && (len <= SEALANE_BLOCK_LEN || len == vector_len))
             done = kernel(records + i, count - i, schedule_at);
         if (done == 0) {
-            vector_len = len == vector_len ? 0 : vector_len;
+            if (len == vector_len && records[i].offset % SEALANE_BLOCK_LEN == 0)
+                vector_len = 0;
             xor_one(&records[i]);
         }
         i += done ? done : 1;

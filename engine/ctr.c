@@ -86,8 +86,11 @@ void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN]
 void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
                       const struct sealane_iovec *pieces, size_t count)
 {
+    bool wrapped = false; /* then the keystream has ended, and would start again */
     for (size_t i = 0; i < count; i++) {
+        assert(!wrapped || pieces[i].len == 0);
         sealane_ctr_xor(key, iv, offset, pieces[i].dst, pieces[i].src, pieces[i].len);
-        offset += pieces[i].len;
+        wrapped = __builtin_add_overflow(offset, pieces[i].len, &offset) || wrapped;
     }
+    (void)wrapped;
 }

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/secret.h"
 #include "engine/internal.h"
 
@@ -79,6 +81,7 @@ void sealane_key_free(sealane_key *key)
 {
     if (!key)
         return;
+    assert(sl_secret_is_slot(key)); /* a key freed twice: its members are gone */
     sl_backend_key_free(key->engine, key->backend);
     sl_key_table_free(key);
     sl_secret_free(key);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -37,11 +38,8 @@ void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *
     while (len) {
         struct sl_counter counter = sl_counter_at(stream->iv, offset / SEALANE_BLOCK_LEN);
         uint64_t blocks = blocks_to_carry(counter);
-        size_t n = len;
-        if (blocks <= len / SEALANE_BLOCK_LEN + 1) /* rare: perhaps one block early */
-            n = (size_t)blocks * SEALANE_BLOCK_LEN - offset % SEALANE_BLOCK_LEN;
-        if (n > len)
-            n = len;
+        uint64_t to_carry = blocks * SEALANE_BLOCK_LEN - offset % SEALANE_BLOCK_LEN; /* 2^44 at most */
+        size_t n = to_carry < len ? (size_t)to_carry : len;
         struct sl_slot *slot = sl_stream_table_acquire(stream, counter, n);
         if (slot) {
             struct sl_path path = {key->kernel, key->schedule, face, sl_slot_table(slot)};
@@ -61,6 +59,7 @@ void sealane_stream_free(sealane_stream *stream)
 {
     if (!stream)
         return;
+    assert(sl_secret_is_slot(stream));
     sl_stream_tables_free(stream);
     sl_secret_free(stream);
 }

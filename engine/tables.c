@@ -181,11 +181,14 @@ struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, str
         return slot;
     }
     int64_t step = len < STREAM_WARM_BYTES ? (int64_t)len : STREAM_WARM_BYTES;
-    if (atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step < STREAM_WARM_BYTES)
-        return NULL;
-    /* One thread builds; the others, rather than take a slot each for the same table, go on without. */
-    if (atomic_exchange_explicit(&w->bytes, -RETRY_BYTES, memory_order_relaxed) < STREAM_WARM_BYTES)
-        return NULL;
+    int64_t bytes = atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step;
+    /* One thread builds; the others, rather than take a slot each for the same table, go on without.  Only a count that
+     * is still high enough is taken: one that a builder has set back meanwhile is its success. */
+    do {
+        if (bytes < STREAM_WARM_BYTES)
+            return NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&w->bytes, &bytes, -RETRY_BYTES, memory_order_relaxed,
+                                                    memory_order_relaxed));
     slot = build(stream, counter);
     if (slot) {
         atomic_store_explicit(place, slot, memory_order_release);

@@ -127,7 +127,7 @@ static void kernel_table_as_seen(void **state)
         assert_string_equal(info[i].name, sl_kernels[i].name);
         assert_string_equal(info[i].architecture, sl_kernels[i].architecture);
         assert_int_equal(info[i].state, expected);
-        if (expected == SEALANE_KERNEL_READY && best == sl_kernel_count)
+        if (expected == SEALANE_KERNEL_READY && best == sl_kernel_count && !info[i].avoided)
             best = i;
     }
     for (size_t i = 0; i < sl_kernel_count; i++)
@@ -157,16 +157,43 @@ struct breach {
     const sealane_stream *stream; /* NULL: by the key */
 };
 
+static void quiet(void)
+{
+    if (!freopen("/dev/null", "w", stderr))
+        _exit(1);
+}
+
 static void commit_breach(void *argument)
 {
     static const uint8_t iv[16] = {0};
     const struct breach *b = argument;
-    if (!freopen("/dev/null", "w", stderr)) /* the assertion's message is not this program's */
-        _exit(1);
+    quiet(); /* the assertion's message is not this program's */
     if (b->stream)
         sealane_stream_xor(b->stream, b->offset, b->dst, b->src, b->len);
     else
         sealane_ctr_xor(b->key, iv, b->offset, b->dst, b->src, b->len);
+}
+
+static void pieces_past_the_end(void *key)
+{
+    static const uint8_t iv[16] = {0};
+    const struct sealane_iovec pieces[] = {{buffer, buffer, 16}, {buffer + 16, buffer + 16, 16}};
+    quiet();
+    sealane_ctr_xorv(key, iv, UINT64_MAX - 15, pieces, 2);
+}
+
+static void key_freed_twice(void *key)
+{
+    quiet();
+    sealane_key_free(key);
+    sealane_key_free(key);
+}
+
+static void stream_freed_twice(void *stream)
+{
+    quiet();
+    sealane_stream_free(stream);
+    sealane_stream_free(stream);
 }
 
 static void breaches_abort(void **state)
@@ -196,6 +223,9 @@ static void breaches_abort(void **state)
         b->stream = i % 2 ? s.stream : NULL;
         assert_true(test_child_died_by(test_child(commit_breach, b), SIGABRT));
     }
+    assert_true(test_child_died_by(test_child(pieces_past_the_end, s.key), SIGABRT));
+    assert_true(test_child_died_by(test_child(key_freed_twice, s.key), SIGABRT));
+    assert_true(test_child_died_by(test_child(stream_freed_twice, s.stream), SIGABRT));
     struct breach allowed[] = {
         {s.key, 0, buffer + 100, buffer, 100, NULL},  {s.key, 0, buffer, buffer + 100, 100, NULL},
         {s.key, UINT64_MAX, buffer, buffer, 1, NULL}, {s.key, UINT64_MAX - 99, buffer, buffer, 100, NULL},

@@ -131,7 +131,7 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_key_create(const sealane_en
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_keys_create(const sealane_engine *engine, sealane_key **keys,
                                                                  const uint8_t *bytes, size_t count);
 
-/* Wipes and frees; NULL is fine.  No call may be using the key. */
+/* Wipes and frees; NULL is fine.  No call may be using the key.  Freeing twice is an assertion in debug builds. */
 SEALANE_API void sealane_key_free(sealane_key *key);
 
 /* ---- CTR ---- */
@@ -183,7 +183,7 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_stream_create(const sealane
 SEALANE_API void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src,
                                     size_t len);
 
-/* Wipes and frees; NULL is fine. */
+/* Wipes and frees; NULL is fine.  No call may be using the stream.  Freeing twice is an assertion in debug builds. */
 SEALANE_API void sealane_stream_free(sealane_stream *stream);
 
 SEALANE_END

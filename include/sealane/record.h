@@ -9,7 +9,8 @@
 
 SEALANE_BEGIN
 
-/* What sealane_ctr_xor() takes, with the same meaning.  With len 0 nothing else is looked at. */
+/* What sealane_ctr_xor() takes, with the same meaning.  With len 0 nothing else is looked at.  No output may overlap
+ * the records themselves or an IV. */
 struct sealane_record {
     const struct sealane_key *key;
     const uint8_t *iv; /* 16 bytes; records may share one */
