@@ -6,6 +6,7 @@
  *   | VEC             | the vector type                                                                          |
  *   | LANES           | blocks in a VEC: 1, 2 or 4                                                               |
  *   | WIDE            | vectors in flight in the main loop: enough to hide the latency, at most 16               |
+ *   | WIDE_COUNTING   | the same where a counter, its step and BLOCK's mask need registers, too: none is spilt   |
  *   | NARROW          | vectors in flight in what the main loop leaves                                           |
  *   | KEYS_RESIDENT   | 1: the register file holds all round keys beside WIDE states; 0: each is loaded at use   |
  *   | LOAD_KEY(p)     | a VEC with the 16 bytes at p, 16-byte aligned, in every lane                             |
@@ -138,8 +139,9 @@ static ALWAYS_INLINE void T(group)(const void *schedule, const VEC *resident, st
 static ALWAYS_INLINE size_t T(run)(const void *schedule, struct T(source) * from, int skip, uint8_t *dst,
                                    const uint8_t *src, size_t len)
 {
+    const int wide = skip ? WIDE : WIDE_COUNTING;
     size_t done = 0;
-    if (len >= WIDE * T(VEC_LEN)) {
+    if (len >= (size_t)wide * T(VEC_LEN)) {
 #if KEYS_RESIDENT
         VEC resident[SL_AES_ROUNDS + 1];
 #define X(r)                                                                                                           \
@@ -154,9 +156,9 @@ static ALWAYS_INLINE size_t T(run)(const void *schedule, struct T(source) * from
 #endif
         do {
             HIDE(schedule);
-            T(group)(schedule, resident, from, skip, WIDE, dst + done, src + done);
-            done += WIDE * T(VEC_LEN);
-        } while (len - done >= WIDE * T(VEC_LEN));
+            T(group)(schedule, resident, from, skip, wide, dst + done, src + done);
+            done += (size_t)wide * T(VEC_LEN);
+        } while (len - done >= (size_t)wide * T(VEC_LEN));
     }
     for (; len - done >= NARROW * T(VEC_LEN); done += NARROW * T(VEC_LEN)) {
         HIDE(schedule);
@@ -218,7 +220,7 @@ static ALWAYS_INLINE size_t T(bulk_from_table)(const void *schedule, const uint8
         if (done == len)
             break;
         VEC next = T(rest)(schedule, table, skip, hi, lo + LANES);
-        if (lo % 256 != 0) {
+        if (LANES > 1 && lo % 256 != 0) {
             from.table = table + 16 * (lo % 256);
             from.rest = BLEND(from.rest, next, 256 - lo % 256);
             T(run)(schedule, &from, skip, dst + done, src + done, T(VEC_LEN));

@@ -12,6 +12,7 @@ static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
 #define VEC __m128i
 #define LANES 1
 #define WIDE 12
+#define WIDE_COUNTING 11
 #define NARROW 4
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm_load_si128((const __m128i *)(p))
@@ -46,6 +47,7 @@ static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t
 #undef VEC
 #undef LANES
 #undef WIDE
+#undef WIDE_COUNTING
 #undef NARROW
 #undef KEYS_RESIDENT
 #undef LOAD_KEY

@@ -51,6 +51,7 @@ static inline uint8x16_t block(uint8x16_t v)
 #define VEC uint8x16_t
 #define LANES 1
 #define WIDE 8
+#define WIDE_COUNTING 8
 #define NARROW 4
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) vld1q_u8(p)

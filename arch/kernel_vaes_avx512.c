@@ -7,6 +7,7 @@
 #define VEC __m512i
 #define LANES 4
 #define WIDE 12
+#define WIDE_COUNTING 12
 #define NARROW 4
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(p)))

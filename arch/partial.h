@@ -8,8 +8,10 @@
 #include "base/endian.h"
 
 /* dst[0..n) = src[0..n) ^ the first n bytes of `keystream` (two little-endian halves); 1 <= n <= 15.  The loads of one
- * step overlap instead of looping, and every load is done before the first store, so dst == src is fine. */
-static inline void sl_xor_partial(uint8_t *dst, const uint8_t *src, const uint64_t keystream[2], size_t n)
+ * step overlap instead of looping, and every load is done before the first store, so dst == src is fine.  Always
+ * inline: around a call the caller's vector registers, keys and states among them, would be saved on the stack. */
+static inline __attribute__((always_inline)) void sl_xor_partial(uint8_t *dst, const uint8_t *src,
+                                                                 const uint64_t keystream[2], size_t n)
 {
     if (n >= 8) {
         uint64_t tail = n == 8 ? keystream[0] : keystream[0] >> 8 * (n - 8) | keystream[1] << 8 * (16 - n);

@@ -22,8 +22,9 @@ static ALWAYS_INLINE int records_are_tiny(const struct sealane_record *r, int n)
     return 1;
 }
 
-/* Out of line: the common offset is 0. */
-static __m128i __attribute__((noinline)) record_block_at(const uint8_t *iv, uint64_t blocks)
+/* Not out of line, rare as it is: around a call the vector registers, with keys and states, would be saved on the
+ * stack. */
+static ALWAYS_INLINE __m128i record_block_at(const uint8_t *iv, uint64_t blocks)
 {
     uint64_t hi = sl_load_be64(iv), lo = sl_load_be64(iv + 8);
     hi += __builtin_add_overflow(lo, blocks, &lo);
@@ -48,14 +49,18 @@ static ALWAYS_INLINE void record_finish(const struct sealane_record *r, __m128i 
     sl_xor_partial(r->dst, r->src, halves, r->len);
 }
 
-/* n tiny records, a constant. */
+/* n tiny records, a constant.  All counter blocks come before the first key: what the compiler has to put on the stack
+ * while it makes them, for want of registers, is no secret. */
 static ALWAYS_INLINE void xmm_tiny(const struct sealane_record *r, int n, size_t schedule_at)
 {
     const uint8_t *schedule[16]; /* all that EACH can name, as clang warns of indices in branches never taken */
     __m128i s[16];
 #define X(i)                                                                                                           \
     schedule[i] = (const uint8_t *)r[i].key + schedule_at;                                                             \
-    s[i] = _mm_xor_si128(record_block(&r[i]), _mm_load_si128((const __m128i *)schedule[i]));
+    s[i] = record_block(&r[i]);
+    EACH(n, X);
+#undef X
+#define X(i) s[i] = _mm_xor_si128(s[i], _mm_load_si128((const __m128i *)schedule[i]));
     EACH(n, X);
 #undef X
 #define X(i) s[i] = _mm_aesenc_si128(s[i], _mm_load_si128((const __m128i *)schedule[i] + round));

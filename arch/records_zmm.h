@@ -155,6 +155,7 @@ static ALWAYS_INLINE void zmm_small(const struct sealane_record *r, int n, size_
     __m512i s[16];
 #define X(i)                                                                                                           \
     schedule[i] = (const uint8_t *)r[i].key + schedule_at;                                                             \
+    HIDE(schedule[i]);                                                                                                 \
     s[i] = START(BLOCK(COUNTER(sl_load_be64(r[i].iv), sl_load_be64(r[i].iv + 8) + r[i].offset / 16)),                  \
                  LOAD_KEY(schedule[i]));
     EACH(n, X);

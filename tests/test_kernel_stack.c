@@ -1,0 +1,300 @@
+/* What kernels leave on the stack: no round key and no state.  A compiler that runs out of vector registers, or that
+ * has to keep them around a call, puts them there, where nothing wipes them. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, pthread_attr_setstack */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "arch/cpu.h"
+#include "arch/kernel.h"
+#include "base/endian.h"
+#include "tests/support/environment.h"
+
+enum {
+    STACK_LEN = 1 << 20,
+    RECORDS = 64,
+    DATA_LEN = 65536 + 1024,
+    BLOCKS = DATA_LEN / 16, /* counter blocks that are sought, of each key */
+};
+
+/* What sealane_key is to a kernel's `records`: an address that the schedule lies behind. */
+struct holder {
+    _Alignas(SL_SCHEDULE_ALIGN) uint8_t before[SL_SCHEDULE_ALIGN];
+    uint8_t schedule[SL_SCHEDULE_MAX];
+};
+
+static struct {
+    const struct sl_kernel *kernel;
+    struct holder holders[RECORDS];
+    uint8_t keys[RECORDS][32];
+    uint8_t ivs[RECORDS][16];
+    struct sealane_record records[RECORDS];
+    _Alignas(SL_SCHEDULE_ALIGN) uint8_t by_key[SL_FACE_TABLE_LEN];
+    _Alignas(SL_SCHEDULE_ALIGN) uint8_t by_nonce[SL_FACE_TABLE_LEN];
+    _Alignas(64) uint8_t data[DATA_LEN];
+    size_t len;
+} job;
+
+static const size_t lens[] = {1,   7,    15,   16,   17,   60,    64,    100,   255,         256,     383,
+                              384, 1000, 4096, 5000, 8192, 16384, 16399, 65536, 65536 + 383, DATA_LEN};
+
+static void run_ctr(void)
+{
+    job.kernel->ctr(job.holders[0].schedule, sl_load_be64(job.ivs[0]), sl_load_be64(job.ivs[0] + 8), job.data, job.data,
+                    job.len);
+}
+
+static void run_by_key(void)
+{
+    job.kernel->by_key->ctr(job.holders[0].schedule, job.by_key, sl_load_be64(job.ivs[0]), sl_load_be64(job.ivs[0] + 8),
+                            job.data, job.data, job.len);
+}
+
+static void run_by_nonce(void)
+{
+    job.kernel->by_nonce->ctr(job.holders[0].schedule, job.by_nonce, sl_load_be64(job.ivs[0]),
+                              sl_load_be64(job.ivs[0] + 8), job.data, job.data, job.len);
+}
+
+static void run_make(void)
+{
+    uint64_t hi = sl_load_be64(job.ivs[0]), lo = sl_load_be64(job.ivs[0] + 8);
+    job.kernel->by_key->make(job.holders[0].schedule, job.by_key, hi, lo);
+    job.kernel->by_nonce->make(job.holders[0].schedule, job.by_nonce, hi, lo);
+}
+
+static void run_expand(void)
+{
+    for (size_t i = 0; i < RECORDS; i++)
+        job.kernel->expand(job.holders[i].schedule, job.keys[i]);
+}
+
+static void run_expand_many(void)
+{
+    void *schedules[RECORDS];
+    for (size_t i = 0; i < RECORDS; i++)
+        schedules[i] = job.holders[i].schedule;
+    job.kernel->expand_many(schedules, job.keys[0], RECORDS);
+}
+
+static void run_records(void)
+{
+    for (size_t i = 0; i < RECORDS;) {
+        size_t done = job.kernel->records(job.records + i, RECORDS - i, sizeof job.holders[0].before);
+        i += done ? done : 1;
+    }
+}
+
+/* Has the compiler believe that all of an array is read and written, so that it stays one. */
+#define KEEP(array) __asm__ volatile("" : : "r"(array) : "memory")
+
+/* The thread's end writes to the part of the stack next to its start: the call goes deeper. */
+static void *on_own_stack(void *run)
+{
+    uint8_t deep[16384];
+    void (*call)(void);
+    memcpy(&call, run, sizeof call);
+    KEEP(deep);
+    call();
+    KEEP(deep);
+    return NULL;
+}
+
+/* A stack of zeros, so that all that is found there comes from this call and from the thread's start. */
+static uint8_t *stack_of(void (*call)(void))
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    uint8_t *stack = mmap(NULL, STACK_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(stack, MAP_FAILED);
+    assert_int_equal(pthread_attr_init(&attributes), 0);
+    assert_int_equal(pthread_attr_setstack(&attributes, stack, STACK_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, on_own_stack, &call), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_attr_destroy(&attributes), 0);
+    return stack;
+}
+
+/* A set of 16-byte pieces, by their first half. */
+enum { SLOTS = 1 << 15 };
+static uint64_t pieces[SLOTS][2];
+
+static uint64_t *slot_of(uint64_t a, uint64_t b)
+{
+    size_t i = (size_t)(a * 0x9e3779b97f4a7c15 >> 40) % SLOTS;
+    while ((pieces[i][0] | pieces[i][1]) != 0 && (pieces[i][0] != a || pieces[i][1] != b))
+        i = (i + 1) % SLOTS;
+    return pieces[i];
+}
+
+static void seek(const uint8_t piece[16])
+{
+    uint64_t words[2];
+    memcpy(words, piece, sizeof words);
+    memcpy(slot_of(words[0], words[1]), words, sizeof words);
+}
+
+/* The round keys of all keys, and what XORing the first of them to a counter block gives. */
+static void seek_secrets(size_t keys, size_t blocks)
+{
+    memset(pieces, 0, sizeof pieces);
+    for (size_t k = 0; k < keys; k++) {
+        const uint8_t *schedule = job.holders[k].schedule;
+        for (size_t r = 0; r <= SL_AES_ROUNDS; r++)
+            seek(schedule + 16 * r);
+        for (size_t b = 0; b < blocks; b++) {
+            uint8_t state[16];
+            memcpy(state, job.ivs[k], 8);
+            sl_store_be64(state + 8, sl_load_be64(job.ivs[k] + 8) + b);
+            for (size_t i = 0; i < 16; i++)
+                state[i] ^= schedule[i];
+            seek(state);
+        }
+    }
+}
+
+static size_t found_on(const uint8_t *stack)
+{
+    size_t found = 0;
+    for (size_t at = 0; at + 16 <= STACK_LEN; at += 8) {
+        uint64_t words[2];
+        memcpy(words, stack + at, sizeof words);
+        if ((words[0] | words[1]) == 0)
+            continue;
+        const uint64_t *slot = slot_of(words[0], words[1]);
+        found += (slot[0] | slot[1]) != 0;
+    }
+    return found;
+}
+
+static size_t left_by(const char *what, const char *detail, void (*call)(void))
+{
+    uint8_t *stack = stack_of(call);
+    size_t found = found_on(stack);
+    if (found)
+        printf("  %s, %s, %s, %zu bytes: %zu secrets on the stack\n", job.kernel->name, what, detail, job.len, found);
+    assert_int_equal(munmap(stack, STACK_LEN), 0);
+    return found;
+}
+
+static size_t left_by_lengths(void)
+{
+    size_t found = 0;
+    seek_secrets(1, BLOCKS);
+    for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+        job.len = lens[i];
+        found += left_by("ctr", "one message", run_ctr);
+        if (job.kernel->by_key)
+            found += left_by("ctr by key", "one message", run_by_key);
+        if (job.kernel->by_nonce)
+            found += left_by("ctr by nonce", "one message", run_by_nonce);
+    }
+    return found;
+}
+
+/* Each length of batches, at offset 0, at another, and mixed; with one key and with many. */
+static size_t left_by_records(void)
+{
+    static const size_t sizes[] = {16, 7, 1, 12, 64};
+    static const char *const details[] = {"one key", "one key, offsets", "own keys", "own keys, offsets"};
+    size_t found = 0;
+    seek_secrets(RECORDS, 260);
+    for (size_t s = 0; s <= sizeof sizes / sizeof sizes[0]; s++) {
+        for (size_t form = 0; form < 4; form++) {
+            for (size_t i = 0; i < RECORDS; i++) {
+                size_t len = s < sizeof sizes / sizeof sizes[0] ? sizes[s] : i % 8 == 7 ? 64 : 16 - i % 3;
+                uint64_t offset = form % 2 && i % 2 ? 4096 : 0;
+                const void *key = &job.holders[form < 2 ? 0 : i];
+                uint8_t *data = job.data + 64 * i;
+                job.records[i] = (struct sealane_record){key, job.ivs[form < 2 ? 0 : i], offset, data, data, len};
+                job.len = len;
+            }
+            found += left_by("records", details[form], run_records);
+        }
+    }
+    return found;
+}
+
+static void prepare(const struct sl_kernel *kernel)
+{
+    struct test_random random = test_random_for(kernel->name);
+    job.kernel = kernel;
+    test_random_fill(&random, job.keys, sizeof job.keys);
+    test_random_fill(&random, job.ivs, sizeof job.ivs);
+    for (size_t i = 0; i < RECORDS; i++)
+        job.ivs[i][8] &= 0x7f; /* no wrap, which a bare kernel does not take */
+    run_expand();
+    if (kernel->by_key && kernel->by_nonce)
+        run_make();
+}
+
+static void kernels_leave_no_secrets(void **state)
+{
+    (void)state;
+    size_t found = 0;
+    if (TEST_SANITIZED || getenv("QEMU_LD_PREFIX") || test_reduced()) {
+        test_not_run("search of stacks", "not under sanitizers, emulators and coverage, whose code is another");
+        skip();
+    }
+    for (size_t i = 0; i < sl_kernel_count; i++) {
+        const struct sl_kernel *kernel = sl_kernels[i].kernel;
+        if (!kernel || (kernel->needs & sl_cpu()) != kernel->needs) {
+            test_not_run(sl_kernels[i].name, "this CPU or system lacks what it needs");
+            continue;
+        }
+        if (!kernel->by_key) {
+            test_not_run(kernel->name, "its states live in memory, which it wipes itself");
+            continue;
+        }
+        prepare(kernel);
+        found += left_by_lengths();
+        found += left_by_records();
+        seek_secrets(RECORDS, 260);
+        job.len = 0;
+        found += left_by("table", "both", run_make);
+        found += left_by("expand", "all", run_expand);
+        if (kernel->expand_many)
+            found += left_by("expand_many", "all", run_expand_many);
+    }
+    assert_int_equal(found, 0);
+}
+
+/* The search itself: a key and a state that were left on purpose are found. */
+static void leave_some(void)
+{
+    uint8_t left[64];
+    for (size_t i = 0; i < 16; i++) {
+        left[i] = job.holders[3].schedule[16 * 14 + i];
+        left[32 + i] = job.holders[5].schedule[i] ^ job.ivs[5][i];
+    }
+    KEEP(left);
+}
+
+static void search_finds_what_is_left(void **state)
+{
+    (void)state;
+    if (TEST_SANITIZED) {
+        test_not_run("search of stacks", "not under sanitizers");
+        skip();
+    }
+    prepare(sl_kernels[sl_kernel_count - 1].kernel);
+    seek_secrets(RECORDS, 260);
+    uint8_t *stack = stack_of(leave_some);
+    assert_true(found_on(stack) >= 2);
+    assert_int_equal(munmap(stack, STACK_LEN), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_leave_no_secrets),
+        cmocka_unit_test(search_finds_what_is_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
