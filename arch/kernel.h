@@ -54,9 +54,12 @@ struct sl_kernel {
 
 /* CTR from a table of states after the first rounds (docs/KERNELS.md). */
 struct sl_face {
-    /* Bytes of a call from which it beats `ctr` of the kernel: the best of 25 interleaved rounds on warm buffers (Zen
-     * 5). armv8 has aesni's, unmeasured. */
+    /* Bytes of a call between which it beats `ctr` of the kernel, both included: the best of interleaved rounds on warm
+     * buffers (Zen 5, 32 MiB of L3), by_nonce through a stream, which pays for holding its table.  Beyond the caches
+     * the wide kernels' loads of entries wait behind stores of data to lines at the same place in a page.  armv8 has
+     * aesni's, unmeasured. */
     size_t gains_from;
+    size_t gains_to;
     /* Fills SL_FACE_TABLE_LEN bytes, aligned to SL_SCHEDULE_ALIGN. */
     void (*make)(const void *schedule, uint8_t *table, uint64_t counter_hi, uint64_t counter_lo);
     /* As `ctr` above. */

@@ -34,8 +34,8 @@ static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi
         ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
 }
 
-static const struct sl_face by_key = {256, make_key_table, ctr_by_key};
-static const struct sl_face by_nonce = {256, make_nonce_table, ctr_by_nonce};
+static const struct sl_face by_key = {256, SIZE_MAX, make_key_table, ctr_by_key};
+static const struct sl_face by_nonce = {2048, SIZE_MAX, make_nonce_table, ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_aesni = {
     .name = "aesni",

@@ -7,7 +7,7 @@
 static inline void run(const struct sl_path *path, struct sl_counter counter, uint8_t *dst, const uint8_t *src,
                        size_t len)
 {
-    if (path->table && len >= path->face->gains_from)
+    if (path->table && len >= path->face->gains_from && len <= path->face->gains_to)
         path->face->ctr(path->schedule, path->table, counter.hi, counter.lo, dst, src, len);
     else
         path->kernel->ctr(path->schedule, counter.hi, counter.lo, dst, src, len);
@@ -24,15 +24,16 @@ static void xor_within_block(const struct sl_path *path, struct sl_counter count
     sl_wipe(block, sizeof block);
 }
 
-/* The general case.  Kernels get whole starting blocks and a low half that does not wrap. */
-static void __attribute__((noinline)) ctr_split(const struct sl_path *path, struct sl_counter counter, size_t skip,
-                                                uint8_t *dst, const uint8_t *src, size_t len)
+/* The general case.  The path comes by value: taken by address here, it would be stored by every other call, too.
+ * Kernels get whole starting blocks and a low half that does not wrap. */
+static void __attribute__((noinline))
+ctr_split(struct sl_path path, struct sl_counter counter, size_t skip, uint8_t *dst, const uint8_t *src, size_t len)
 {
     if (len == 0)
         return; /* the pointers may be NULL, which memcpy may not see */
     if (skip) {
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
-        xor_within_block(path, counter, skip, dst, src, n);
+        xor_within_block(&path, counter, skip, dst, src, n);
         dst += n;
         src += n;
         len -= n;
@@ -41,14 +42,14 @@ static void __attribute__((noinline)) ctr_split(const struct sl_path *path, stru
     uint64_t blocks_to_wrap = -counter.lo; /* 0 stands for 2^64: no call is that long */
     if (blocks_to_wrap != 0 && (len + (uint64_t)15) / SEALANE_BLOCK_LEN > blocks_to_wrap) {
         size_t n = (size_t)blocks_to_wrap * SEALANE_BLOCK_LEN;
-        run(path, counter, dst, src, n);
+        run(&path, counter, dst, src, n);
         dst += n;
         src += n;
         len -= n;
         counter = (struct sl_counter){.hi = counter.hi + 1, .lo = 0};
     }
     if (len)
-        run(path, counter, dst, src, len);
+        run(&path, counter, dst, src, len);
 }
 
 static inline void ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
@@ -59,7 +60,7 @@ static inline void ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOC
     uint64_t end;
     /* One more block than needed at most: then the split finds nothing to do. */
     if (__builtin_expect(skip != 0 || __builtin_add_overflow(counter.lo, len / SEALANE_BLOCK_LEN + 1, &end), 0)) {
-        ctr_split(path, counter, skip, dst, src, len);
+        ctr_split(*path, counter, skip, dst, src, len);
         return;
     }
     run(path, counter, dst, src, len);

@@ -52,6 +52,7 @@ enum { SL_STREAM_TABLES = 2 }; /* one on each side of a carry into byte 10 of th
 
 struct sealane_stream {
     const struct sealane_key *key;
+    size_t table_from; /* bytes of a call that gains by a nonce table; SIZE_MAX: none ever */
     uint8_t iv[SEALANE_BLOCK_LEN];
     struct sl_stream_warmth *warmth; /* points to the next member */
     struct sl_stream_warmth {

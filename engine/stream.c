@@ -16,6 +16,8 @@ enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream 
     s->key = key;
     memcpy(s->iv, iv, sizeof s->iv);
     s->warmth = &s->own_warmth;
+    const struct sl_face *face = key->kernel->by_nonce;
+    s->table_from = face && key->engine->tables && !key->backend ? face->gains_from : SIZE_MAX;
     *stream = s;
     return SEALANE_OK;
 }
@@ -31,7 +33,7 @@ void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *
     const struct sealane_key *key = stream->key;
     const struct sl_face *face = key->kernel->by_nonce;
     sl_assert_valid(offset, dst, src, len);
-    if (key->backend || !key->engine->tables || !face || len < face->gains_from) {
+    if (len < stream->table_from || len > face->gains_to) {
         sealane_ctr_xor(key, stream->iv, offset, dst, src, len);
         return;
     }
