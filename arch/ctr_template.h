@@ -34,29 +34,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "arch/each.h"
 #include "arch/kernel.h"
-
-#ifndef ALWAYS_INLINE
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
-/* Without it the compiler hoists the loads of round keys out of a loop and spills them to the stack. */
-#define HIDE(pointer) __asm__ volatile("" : "+r"(pointer))
-
-/* X(0) ... X(n - 1) for a constant n of at most 16, written out: clang 14 turns an unrolled loop over an array of
- * vectors into memory traffic, at a third of the speed, and gcc does so now and then. */
-#define EACH(n, X)                                                                                                     \
-    do {                                                                                                               \
-        EACH_4(n, X, 0)                                                                                                \
-        EACH_4(n, X, 4)                                                                                                \
-        EACH_4(n, X, 8)                                                                                                \
-        EACH_4(n, X, 12)                                                                                               \
-    } while (0)
-#define EACH_4(n, X, i) EACH_1(n, X, i) EACH_1(n, X, i + 1) EACH_1(n, X, i + 2) EACH_1(n, X, i + 3)
-#define EACH_1(n, X, i)                                                                                                \
-    if ((i) < (n)) {                                                                                                   \
-        X(i)                                                                                                           \
-    }
-#endif
 
 enum { T(VEC_LEN) = 16 * LANES };
 
@@ -139,7 +118,7 @@ static ALWAYS_INLINE void T(group)(const void *schedule, const VEC *resident, st
 static ALWAYS_INLINE size_t T(run)(const void *schedule, struct T(source) * from, int skip, uint8_t *dst,
                                    const uint8_t *src, size_t len)
 {
-    const int wide = skip ? WIDE : WIDE_COUNTING;
+    const int wide = skip ? WIDE : WIDE_COUNTING; /* NOLINT(bugprone-branch-clone): the same for some */
     size_t done = 0;
     if (len >= (size_t)wide * T(VEC_LEN)) {
 #if KEYS_RESIDENT

@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "arch/each.h"
 #include "arch/kernel.h"
 #include "arch/x86_64.h"
 
@@ -28,28 +29,32 @@ static inline __m128i next_odd(__m128i two_back, __m128i last)
 }
 
 /* `n`, a constant, at a time. */
-static inline __attribute__((always_inline)) void expand(void *const *schedules, const uint8_t *keys, int n)
+static ALWAYS_INLINE void expand(void *const *schedules, const uint8_t *keys, int n)
 {
-    __m128i even[AT_ONCE], odd[AT_ONCE];
-    for (int k = 0; k < n; k++) {
-        even[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * k));
-        odd[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * k + 16));
-        _mm_store_si128((__m128i *)schedules[k], even[k]);
-        _mm_store_si128((__m128i *)schedules[k] + 1, odd[k]);
-    }
+    __m128i even[16], odd[16]; /* all that EACH can name */
+#define X(k)                                                                                                           \
+    even[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * (k)));                                                     \
+    odd[k] = _mm_loadu_si128((const __m128i *)(keys + 32 * (k) + 16));                                                 \
+    _mm_store_si128((__m128i *)schedules[k], even[k]);                                                                 \
+    _mm_store_si128((__m128i *)schedules[k] + 1, odd[k]);
+    EACH(n, X);
+#undef X
     uint32_t rcon = 1;
     for (int r = 2; r < SL_AES_ROUNDS; r += 2, rcon <<= 1) {
-        for (int k = 0; k < n; k++) {
-            even[k] = next_even(even[k], odd[k], rcon);
-            _mm_store_si128((__m128i *)schedules[k] + r, even[k]);
-        }
-        for (int k = 0; k < n; k++) {
-            odd[k] = next_odd(odd[k], even[k]);
-            _mm_store_si128((__m128i *)schedules[k] + r + 1, odd[k]);
-        }
+#define X(k)                                                                                                           \
+    even[k] = next_even(even[k], odd[k], rcon);                                                                        \
+    _mm_store_si128((__m128i *)schedules[k] + r, even[k]);
+        EACH(n, X);
+#undef X
+#define X(k)                                                                                                           \
+    odd[k] = next_odd(odd[k], even[k]);                                                                                \
+    _mm_store_si128((__m128i *)schedules[k] + r + 1, odd[k]);
+        EACH(n, X);
+#undef X
     }
-    for (int k = 0; k < n; k++)
-        _mm_store_si128((__m128i *)schedules[k] + SL_AES_ROUNDS, next_even(even[k], odd[k], rcon));
+#define X(k) _mm_store_si128((__m128i *)schedules[k] + SL_AES_ROUNDS, next_even(even[k], odd[k], rcon));
+    EACH(n, X);
+#undef X
 }
 
 void sl_x86_expand(void *schedule, const uint8_t key[32])
