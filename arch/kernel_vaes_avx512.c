@@ -28,7 +28,7 @@
 #include "arch/ctr_template.h"
 #include "arch/records_zmm.h"
 
-/* Out of line, so that short messages pay for no broadcast of round keys. */
+/* Out of line: a single block needs no 512-bit register, nor what comes with them. */
 static void __attribute__((noinline))
 ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src, size_t len)
 {
