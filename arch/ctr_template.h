@@ -27,8 +27,9 @@
  * AESENC adds the round key at the end of a round, AESE at its beginning: START, FIRST_KEY and FINISH hide that.  The
  * last round key goes into the data first, off the critical path, so that no XOR follows round 14.
  *
- * The instance gets T(bulk)() for whole vectors, and T(one)() for a vector in registers.  What then remains, less than
- * a VEC, is for a narrower instance or for a masked tail. */
+ * The instance gets T(bulk)() for whole vectors, T(one)() for a vector in registers, and what struct sl_face asks for.
+ * What then remains, less than a VEC, is for a narrower instance or for a masked tail; the kernel's ctr(), which knows
+ * them all, is defined after the template. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,8 @@
 #include "arch/kernel.h"
 
 enum { T(VEC_LEN) = 16 * LANES };
+
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len);
 
 /* Round keys: `resident` in registers, or NULL (a constant in each inlined call) and loaded from the schedule at each
  * use. */
@@ -209,6 +212,33 @@ static ALWAYS_INLINE size_t T(bulk_from_table)(const void *schedule, const uint8
         from.rest = next;
     }
     return done;
+}
+
+/* The functions of struct sl_face, for skip 1 and 2. */
+static inline void T(make_key_table)(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    T(make_table)(schedule, table, 1, hi, lo);
+}
+
+static inline void T(make_nonce_table)(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
+{
+    T(make_table)(schedule, table, 2, hi, lo);
+}
+
+static inline void T(ctr_by_key)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                                 const uint8_t *src, size_t len)
+{
+    size_t done = T(bulk_from_table)(schedule, table, 1, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+}
+
+static inline void T(ctr_by_nonce)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
+                                   const uint8_t *src, size_t len)
+{
+    size_t done = T(bulk_from_table)(schedule, table, 2, hi, lo, dst, src, len);
+    if (done != len)
+        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
 }
 
 #undef KEY

@@ -82,34 +82,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
     sl_xor_partial(dst + done, src + done, keystream, len - done);
 }
 
-static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    neon_make_table(schedule, table, 1, hi, lo);
-}
-
-static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    neon_make_table(schedule, table, 2, hi, lo);
-}
-
-static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                       const uint8_t *src, size_t len)
-{
-    size_t done = neon_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                         const uint8_t *src, size_t len)
-{
-    size_t done = neon_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static const struct sl_face by_key = {256, SIZE_MAX, make_key_table, ctr_by_key};
-static const struct sl_face by_nonce = {2048, SIZE_MAX, make_nonce_table, ctr_by_nonce};
+static const struct sl_face by_key = {256, SIZE_MAX, neon_make_key_table, neon_ctr_by_key};
+static const struct sl_face by_nonce = {2048, SIZE_MAX, neon_make_nonce_table, neon_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_armv8 = {
     .name = "armv8",

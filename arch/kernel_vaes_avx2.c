@@ -48,34 +48,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
     _mm256_zeroupper();
 }
 
-static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    ymm_make_table(schedule, table, 1, hi, lo);
-}
-
-static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    ymm_make_table(schedule, table, 2, hi, lo);
-}
-
-static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                       const uint8_t *src, size_t len)
-{
-    size_t done = ymm_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                         const uint8_t *src, size_t len)
-{
-    size_t done = ymm_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static const struct sl_face by_key = {256, 16 << 20, make_key_table, ctr_by_key};
-static const struct sl_face by_nonce = {4096, 8 << 20, make_nonce_table, ctr_by_nonce};
+static const struct sl_face by_key = {256, 16 << 20, ymm_make_key_table, ymm_ctr_by_key};
+static const struct sl_face by_nonce = {4096, 8 << 20, ymm_make_nonce_table, ymm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx2 = {
     .name = "vaes-avx2",

@@ -51,34 +51,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         ctr_vectors(schedule, first, dst, src, len);
 }
 
-static void make_key_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    zmm_make_table(schedule, table, 1, hi, lo);
-}
-
-static void make_nonce_table(const void *schedule, uint8_t *table, uint64_t hi, uint64_t lo)
-{
-    zmm_make_table(schedule, table, 2, hi, lo);
-}
-
-static void ctr_by_key(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                       const uint8_t *src, size_t len)
-{
-    size_t done = zmm_bulk_from_table(schedule, table, 1, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static void ctr_by_nonce(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                         const uint8_t *src, size_t len)
-{
-    size_t done = zmm_bulk_from_table(schedule, table, 2, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
-}
-
-static const struct sl_face by_key = {1024, 8 << 20, make_key_table, ctr_by_key};
-static const struct sl_face by_nonce = {4096, 8 << 20, make_nonce_table, ctr_by_nonce};
+static const struct sl_face by_key = {1024, 8 << 20, zmm_make_key_table, zmm_ctr_by_key};
+static const struct sl_face by_nonce = {4096, 8 << 20, zmm_make_nonce_table, zmm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx512 = {
     .name = "vaes-avx512",

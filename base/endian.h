@@ -13,25 +13,28 @@
 #define SL_BE(bits, v) (v)
 #endif
 
+/* gcc 12 leaves a store out of line between AVX-512 code now and then. */
+#define SL_ALWAYS_INLINE inline __attribute__((always_inline))
+
 #define SL_DEFINE_ENDIAN(bits)                                                                                         \
-    static inline uint##bits##_t sl_load_le##bits(const void *p)                                                       \
+    static SL_ALWAYS_INLINE uint##bits##_t sl_load_le##bits(const void *p)                                             \
     {                                                                                                                  \
         uint##bits##_t v;                                                                                              \
         memcpy(&v, p, sizeof v);                                                                                       \
         return SL_LE(bits, v);                                                                                         \
     }                                                                                                                  \
-    static inline uint##bits##_t sl_load_be##bits(const void *p)                                                       \
+    static SL_ALWAYS_INLINE uint##bits##_t sl_load_be##bits(const void *p)                                             \
     {                                                                                                                  \
         uint##bits##_t v;                                                                                              \
         memcpy(&v, p, sizeof v);                                                                                       \
         return SL_BE(bits, v);                                                                                         \
     }                                                                                                                  \
-    static inline void sl_store_le##bits(void *p, uint##bits##_t v)                                                    \
+    static SL_ALWAYS_INLINE void sl_store_le##bits(void *p, uint##bits##_t v)                                          \
     {                                                                                                                  \
         v = SL_LE(bits, v);                                                                                            \
         memcpy(p, &v, sizeof v);                                                                                       \
     }                                                                                                                  \
-    static inline void sl_store_be##bits(void *p, uint##bits##_t v)                                                    \
+    static SL_ALWAYS_INLINE void sl_store_be##bits(void *p, uint##bits##_t v)                                          \
     {                                                                                                                  \
         v = SL_BE(bits, v);                                                                                            \
         memcpy(p, &v, sizeof v);                                                                                       \
