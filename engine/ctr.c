@@ -24,16 +24,15 @@ static void xor_within_block(const struct sl_path *path, struct sl_counter count
     sl_wipe(block, sizeof block);
 }
 
-/* The general case.  The path comes by value: taken by address here, it would be stored by every other call, too.
- * Kernels get whole starting blocks and a low half that does not wrap. */
+/* The general case: kernels get whole starting blocks and a low half that does not wrap. */
 static void __attribute__((noinline))
-ctr_split(struct sl_path path, struct sl_counter counter, size_t skip, uint8_t *dst, const uint8_t *src, size_t len)
+split(const struct sl_path *path, struct sl_counter counter, size_t skip, uint8_t *dst, const uint8_t *src, size_t len)
 {
     if (len == 0)
         return; /* the pointers may be NULL, which memcpy may not see */
     if (skip) {
         size_t n = SEALANE_BLOCK_LEN - skip < len ? SEALANE_BLOCK_LEN - skip : len;
-        xor_within_block(&path, counter, skip, dst, src, n);
+        xor_within_block(path, counter, skip, dst, src, n);
         dst += n;
         src += n;
         len -= n;
@@ -42,46 +41,47 @@ ctr_split(struct sl_path path, struct sl_counter counter, size_t skip, uint8_t *
     uint64_t blocks_to_wrap = -counter.lo; /* 0 stands for 2^64: no call is that long */
     if (blocks_to_wrap != 0 && (len + (uint64_t)15) / SEALANE_BLOCK_LEN > blocks_to_wrap) {
         size_t n = (size_t)blocks_to_wrap * SEALANE_BLOCK_LEN;
-        run(&path, counter, dst, src, n);
+        run(path, counter, dst, src, n);
         dst += n;
         src += n;
         len -= n;
         counter = (struct sl_counter){.hi = counter.hi + 1, .lo = 0};
     }
     if (len)
-        run(&path, counter, dst, src, len);
-}
-
-static inline void ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
-                       const uint8_t *src, size_t len)
-{
-    struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
-    size_t skip = offset % SEALANE_BLOCK_LEN;
-    uint64_t end;
-    /* One more block than needed at most: then the split finds nothing to do. */
-    if (__builtin_expect(skip != 0 || __builtin_add_overflow(counter.lo, len / SEALANE_BLOCK_LEN + 1, &end), 0)) {
-        ctr_split(*path, counter, skip, dst, src, len);
-        return;
-    }
-    run(path, counter, dst, src, len);
+        run(path, counter, dst, src, len);
 }
 
 void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
             const uint8_t *src, size_t len)
 {
-    ctr(path, iv, offset, dst, src, len);
+    struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
+    size_t skip = offset % SEALANE_BLOCK_LEN;
+    uint64_t end;
+    /* One more block than needed at most: then the split finds nothing to do. */
+    if (__builtin_expect(skip != 0 || __builtin_add_overflow(counter.lo, len / SEALANE_BLOCK_LEN + 1, &end), 0))
+        split(path, counter, skip, dst, src, len);
+    else
+        run(path, counter, dst, src, len);
+}
+
+/* Apart, so that what it keeps on the stack costs short calls nothing. */
+void __attribute__((noinline)) sl_ctr_by_key(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN],
+                                             uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    if (key->backend) {
+        sl_backend_ctr(key, iv, offset, dst, src, len);
+        return;
+    }
+    struct sl_path path = sl_key_path(key, len);
+    sl_ctr(&path, iv, offset, dst, src, len);
 }
 
 void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
                      const uint8_t *src, size_t len)
 {
     sl_assert_valid(offset, dst, src, len);
-    if (__builtin_expect(key->backend != NULL, 0)) {
-        sl_backend_ctr(key, iv, offset, dst, src, len);
-        return;
-    }
-    struct sl_path path = sl_key_path(key, len);
-    ctr(&path, iv, offset, dst, src, len);
+    if (!sl_ctr_direct(key, key->direct_below, iv, offset, dst, src, len))
+        sl_ctr_by_key(key, iv, offset, dst, src, len);
 }
 
 void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,

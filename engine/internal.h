@@ -39,9 +39,9 @@ typedef size_t sl_records(const struct sealane_record *records, size_t count, si
 /* Lies in secret memory.  What a call reads first shares a cache line; the schedule follows. */
 struct sealane_key {
     const struct sl_kernel *kernel;
+    size_t direct_below; /* bytes of a call that has no choice but the kernel's plain path; 0: a backend serves */
     const struct sealane_engine *engine;
     struct sl_backend_key *backend; /* NULL: the kernel serves */
-    size_t table_from;              /* bytes of a call that gains by the round-1 table; SIZE_MAX: none ever */
     struct sl_key_warmth *warmth;   /* points to the next member, since the key is const to its users */
     struct sl_key_warmth own_warmth;
     sl_records *records; /* NULL: one by one */
@@ -52,7 +52,8 @@ enum { SL_STREAM_TABLES = 2 }; /* one on each side of a carry into byte 10 of th
 
 struct sealane_stream {
     const struct sealane_key *key;
-    size_t table_from; /* bytes of a call that gains by a nonce table; SIZE_MAX: none ever */
+    size_t direct_below; /* as that of a key */
+    size_t table_from;   /* bytes of a call that gains by a nonce table; SIZE_MAX: none ever */
     uint8_t iv[SEALANE_BLOCK_LEN];
     struct sl_stream_warmth *warmth; /* points to the next member */
     struct sl_stream_warmth {
@@ -75,6 +76,21 @@ static inline struct sl_counter sl_counter_at(const uint8_t iv[SEALANE_BLOCK_LEN
     return c;
 }
 
+/* A call of fewer than `below` bytes from a whole block on, that does not wrap.  No more is done for it than must be,
+ * for that is a good part of the time of one block.  False: it is another, and nothing was done. */
+static SL_ALWAYS_INLINE bool sl_ctr_direct(const struct sealane_key *key, size_t below,
+                                           const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                                           const uint8_t *src, size_t len)
+{
+    if (len >= below || offset % SEALANE_BLOCK_LEN != 0)
+        return false;
+    struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
+    if (__builtin_expect(len / SEALANE_BLOCK_LEN > ~counter.lo, 0)) /* or one block less */
+        return false;
+    key->kernel->ctr(key->schedule, counter.hi, counter.lo, dst, src, len);
+    return true;
+}
+
 /* What a call runs on: a kernel with its schedule, and a table that lets it skip rounds, if there is one. */
 struct sl_path {
     const struct sl_kernel *kernel;
@@ -87,6 +103,10 @@ struct sl_path {
  * of every block of the call. */
 void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
             const uint8_t *src, size_t len);
+
+/* What sealane_ctr_xor does with calls that are not direct. */
+void sl_ctr_by_key(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                   const uint8_t *src, size_t len);
 
 /* What the interface asks of every call; in debug builds. */
 static inline void sl_assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
@@ -111,7 +131,7 @@ void sl_key_table_free(const struct sealane_key *key);
 static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t len)
 {
     struct sl_path path = {key->kernel, key->schedule, key->kernel->by_key, NULL};
-    if (len >= key->table_from) {
+    if (path.face && key->engine->tables && len >= path.face->gains_from) {
         path.table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
         if (!path.table)
             path.table = sl_key_table_warm_up(key, len);

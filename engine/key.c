@@ -17,8 +17,8 @@ static struct sealane_key *bind(const sealane_engine *engine, void *memory, cons
     k->kernel = engine->kernel;
     k->engine = engine;
     k->warmth = &k->own_warmth;
-    k->table_from = k->kernel->by_key && engine->tables ? k->kernel->by_key->gains_from : SIZE_MAX;
     k->backend = sl_backend_key_create(engine, bytes);
+    k->direct_below = k->backend ? 0 : k->kernel->by_key && engine->tables ? k->kernel->by_key->gains_from : SIZE_MAX;
     k->records = k->backend ? NULL : k->kernel->records;
     return k;
 }

@@ -18,6 +18,7 @@ enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream 
     s->warmth = &s->own_warmth;
     const struct sl_face *face = key->kernel->by_nonce;
     s->table_from = face && key->engine->tables && !key->backend ? face->gains_from : SIZE_MAX;
+    s->direct_below = key->direct_below < s->table_from ? key->direct_below : s->table_from;
     *stream = s;
     return SEALANE_OK;
 }
@@ -28,15 +29,10 @@ static uint64_t blocks_to_carry(struct sl_counter counter)
     return ((uint64_t)1 << 40) - (counter.lo & (((uint64_t)1 << 40) - 1));
 }
 
-void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
+static void __attribute__((noinline))
+xor_by_nonce(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
 {
     const struct sealane_key *key = stream->key;
-    const struct sl_face *face = key->kernel->by_nonce;
-    sl_assert_valid(offset, dst, src, len);
-    if (len < stream->table_from || len > face->gains_to) {
-        sealane_ctr_xor(key, stream->iv, offset, dst, src, len);
-        return;
-    }
     while (len) {
         struct sl_counter counter = sl_counter_at(stream->iv, offset / SEALANE_BLOCK_LEN);
         uint64_t blocks = blocks_to_carry(counter);
@@ -44,17 +40,29 @@ void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *
         size_t n = to_carry < len ? (size_t)to_carry : len;
         struct sl_slot *slot = sl_stream_table_acquire(stream, counter, n);
         if (slot) {
-            struct sl_path path = {key->kernel, key->schedule, face, sl_slot_table(slot)};
+            struct sl_path path = {key->kernel, key->schedule, key->kernel->by_nonce, sl_slot_table(slot)};
             sl_ctr(&path, stream->iv, offset, dst, src, n);
             sl_stream_table_release(slot);
         } else {
-            sealane_ctr_xor(key, stream->iv, offset, dst, src, n);
+            sl_ctr_by_key(key, stream->iv, offset, dst, src, n);
         }
         offset += n;
         dst += n;
         src += n;
         len -= n;
     }
+}
+
+void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    const struct sealane_key *key = stream->key;
+    sl_assert_valid(offset, dst, src, len);
+    if (sl_ctr_direct(key, stream->direct_below, stream->iv, offset, dst, src, len))
+        return;
+    if (len < stream->table_from || len > key->kernel->by_nonce->gains_to)
+        sl_ctr_by_key(key, stream->iv, offset, dst, src, len);
+    else
+        xor_by_nonce(stream, offset, dst, src, len);
 }
 
 void sealane_stream_free(sealane_stream *stream)
