@@ -31,6 +31,52 @@ static void check_face(const struct sl_face *face, const void *schedule)
         face->ctr(schedule, table, 1, 199 + i, text, text, lengths[i]);
 }
 
+/* What sealane_key is to a kernel's `records`: an address that the schedule lies behind. */
+struct holder {
+    alignas(SL_SCHEDULE_ALIGN) uint8_t before[SL_SCHEDULE_ALIGN];
+    uint8_t schedule[SL_SCHEDULE_MAX];
+};
+
+enum { MANY = 13, RECORDS = 40 };
+
+/* Batches as a kernel gets them: lengths that it takes together and others, one key and many, with and without an
+ * offset. */
+static void fill_records(struct sealane_record *records, const void *const *keys, size_t key_count, uint8_t *text)
+{
+    static const uint8_t ivs[2][16] = {{1, 2, 3},
+                                       {9, 8, 7, 6, 5, 4, 3, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}};
+    static const size_t lens[] = {16, 16, 16, 16, 7, 16, 1, 12, 64, 64, 64, 64, 3, 64, 100, 16, 16};
+    for (size_t i = 0; i < RECORDS; i++) {
+        size_t len = lens[i % (sizeof lens / sizeof lens[0])];
+        uint64_t offset = i % 5 == 4 ? 4096 : 0;
+        uint8_t *data = text + 128 * i;
+        records[i] = (struct sealane_record){keys[i / 8 % key_count], ivs[i % 2], offset, data, data, len};
+    }
+}
+
+static void check_many(const struct sl_kernel *kernel)
+{
+    static struct holder holders[MANY];
+    static uint8_t bytes[MANY * 32], text[RECORDS * 128];
+    struct sealane_record records[RECORDS];
+    void *schedules[MANY];
+    const void *keys[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        undefined_key(bytes + 32 * i);
+        schedules[i] = holders[i].schedule;
+        keys[i] = &holders[i];
+    }
+    kernel->expand_many(schedules, bytes, MANY);
+    for (size_t key_count = 1; kernel->records && key_count <= MANY; key_count += MANY - 1) {
+        fill_records(records, keys, key_count, text);
+        for (size_t i = 0; i < RECORDS;) {
+            size_t done = kernel->records(records + i, RECORDS - i, sizeof holders[0].before);
+            i += done ? done : 1;
+        }
+    }
+    printf("constant time: kernel %s, many keys%s\n", kernel->name, kernel->records ? " and records" : "");
+}
+
 static void check_kernel(const struct sl_kernel *kernel)
 {
     alignas(SL_SCHEDULE_ALIGN) static uint8_t schedule[SL_SCHEDULE_MAX];
@@ -44,6 +90,8 @@ static void check_kernel(const struct sl_kernel *kernel)
         check_face(kernel->by_key, schedule);
     if (kernel->by_nonce)
         check_face(kernel->by_nonce, schedule);
+    if (kernel->expand_many)
+        check_many(kernel);
     printf("constant time: kernel %s\n", kernel->name);
 }
 
@@ -84,6 +132,36 @@ static int check_engine(void)
     return 0;
 }
 
+static int check_batches(void)
+{
+    static uint8_t bytes[MANY * 32], text[RECORDS * 128];
+    struct sealane_record records[RECORDS];
+    sealane_engine *engine;
+    sealane_key *keys[MANY];
+    if (sealane_engine_create(&engine, NULL) != SEALANE_OK) {
+        puts("no engine");
+        return 1;
+    }
+    for (size_t i = 0; i < MANY; i++)
+        undefined_key(bytes + 32 * i);
+    if (sealane_keys_create(engine, keys, bytes, MANY) != SEALANE_OK) {
+        puts("no keys");
+        return 1;
+    }
+    for (size_t key_count = 1; key_count <= MANY; key_count += MANY - 1) {
+        fill_records(records, (const void *const *)keys, key_count, text);
+        if (sealane_ctr_batch(records, RECORDS) != SEALANE_OK) {
+            puts("no batch");
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < MANY; i++)
+        sealane_key_free(keys[i]);
+    sealane_engine_free(engine);
+    puts("constant time: an engine's batches of many keys");
+    return 0;
+}
+
 static void leak(void)
 {
     static volatile uint8_t table[256], sink;
@@ -115,5 +193,5 @@ int main(int argc, char **argv)
             printf("not checked: kernel %s, which valgrind's CPU does not run\n", sl_kernels[i].name);
         }
     }
-    return checked == 0 || check_engine() != 0;
+    return checked == 0 || check_engine() != 0 || check_batches() != 0;
 }

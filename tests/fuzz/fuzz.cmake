@@ -1,10 +1,12 @@
-# SEALANE_FUZZ: each tests/fuzz/NAME.c is a libFuzzer target; as a test it runs for SEALANE_FUZZ_SECONDS.  seeds-NAME/ and NAME.dict beside
+# SEALANE_FUZZ: each tests/fuzz/fuzz_*.c is a libFuzzer target; as a test it runs for SEALANE_FUZZ_SECONDS.  seeds-NAME/ and NAME.dict beside
 # it, where they exist, are what it starts from.
 set(SEALANE_FUZZ_SECONDS 20 CACHE STRING "How long each fuzz target runs as a test")
-file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/*.c)
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+sealane_layer(sealane_fuzz_support ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/subjects.c ${CMAKE_CURRENT_SOURCE_DIR}/support/reference.c)
+target_link_libraries(sealane_fuzz_support PUBLIC OpenSSL::Crypto)
 foreach(source IN LISTS fuzzers)
   get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source})
+  add_executable(${name} ${source} $<TARGET_OBJECTS:sealane_fuzz_support>)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   sealane_internal_includes(${name})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)

@@ -5,17 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sealane/engine.h"
+#include "tests/fuzz/subjects.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEAD = 32 + 16 + 2 + 1 };
-
-static void require(int truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void openssl_ctr(const uint8_t key[32], const uint8_t iv[16], uint8_t *text, size_t len)
 {
@@ -26,30 +20,9 @@ static void openssl_ctr(const uint8_t key[32], const uint8_t iv[16], uint8_t *te
     EVP_CIPHER_CTX_free(ctx);
 }
 
-/* One engine per kernel that runs here, kept: each proves itself when it is created, which takes longer than an input.
- */
-static const sealane_engine *engine_for(uint8_t choice)
-{
-    static sealane_engine *engines[16];
-    static size_t count;
-    if (count == 0) {
-        struct sealane_kernel_info info[16];
-        require(sealane_engine_create(&engines[0], NULL) == SEALANE_OK);
-        size_t rows = sealane_engine_kernels(engines[0], info, 16);
-        count = 1;
-        for (size_t i = 0; i < rows && count < 16; i++) {
-            struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
-            options.kernel = info[i].name;
-            if (info[i].state == SEALANE_KERNEL_READY && !info[i].chosen)
-                require(sealane_engine_create(&engines[count++], &options) == SEALANE_OK);
-        }
-    }
-    return engines[choice % count];
-}
-
 static uint8_t warming[65536];
 
-/* Input: key (whose first byte also picks the kernel, and whose second what is warmed up first), IV, offset into the
+/* Input: key (whose first byte also picks the engine, and whose second what is warmed up first), IV, offset into the
  * keystream (0 to 65535), share of the text that the first of two calls takes, text. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
