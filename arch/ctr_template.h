@@ -5,9 +5,8 @@
  *   | T(name)         | the instance's name for a function                                                       |
  *   | VEC             | the vector type                                                                          |
  *   | LANES           | blocks in a VEC: 1, 2 or 4                                                               |
- *   | WIDE            | vectors in flight in the main loop: enough to hide the latency, at most 16               |
+ *   | WIDE            | vectors in flight in the main loop: enough to hide the latency, at most 12               |
  *   | WIDE_COUNTING   | the same where a counter, its step and BLOCK's mask need registers, too: none is spilt   |
- *   | NARROW          | vectors in flight in what the main loop leaves                                           |
  *   | KEYS_RESIDENT   | 1: the register file holds all round keys beside WIDE states; 0: each is loaded at use   |
  *   | LOAD_KEY(p)     | a VEC with the 16 bytes at p, 16-byte aligned, in every lane                             |
  *   | NEXT(v)         | a counter VEC one vector further; no lane's low half wraps                               |
@@ -23,13 +22,12 @@
  *   | FINISH(s, k13, k14, d) | round 14, XORed with data d                                                       |
  *   | LOAD(p)         | unaligned load                                                                           |
  *   | STORE(p, v)     | unaligned store                                                                          |
+ *   | TAIL(dst, src, v, n) | dst = src ^ v for n bytes, less than a VEC and at least one                         |
  *
  * AESENC adds the round key at the end of a round, AESE at its beginning: START, FIRST_KEY and FINISH hide that.  The
  * last round key goes into the data first, off the critical path, so that no XOR follows round 14.
  *
- * The instance gets T(bulk)() for whole vectors, T(one)() for a vector in registers, and what struct sl_face asks for.
- * What then remains, less than a VEC, is for a narrower instance or for a masked tail; the kernel's ctr(), which knows
- * them all, is defined after the template. */
+ * The instance gets T(plain)() for any length, T(one)() for a vector in registers, and what struct sl_face asks for. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +38,7 @@
 
 enum { T(VEC_LEN) = 16 * LANES };
 
-static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len);
+_Static_assert(WIDE <= 12 && WIDE_COUNTING <= WIDE, "EACH_CASE writes out so many");
 
 /* Round keys: `resident` in registers, or NULL (a constant in each inlined call) and loaded from the schedule at each
  * use. */
@@ -51,6 +49,7 @@ struct T(source) {
     VEC counter;
     const uint8_t *table; /* the next vector's first entry */
     VEC rest;             /* C: what XORed to an entry completes the state */
+    VEC last_rest;        /* the same for the last vector, which may reach beyond the 256 blocks */
 };
 
 static ALWAYS_INLINE void T(round)(VEC *s, int n, VEC key)
@@ -60,17 +59,13 @@ static ALWAYS_INLINE void T(round)(VEC *s, int n, VEC key)
 #undef X
 }
 
-/* What is left of n states after round `first` - 1, XORed into the data. */
-static ALWAYS_INLINE void T(last_rounds)(const void *schedule, const VEC *resident, VEC *s, int n, int first,
-                                         uint8_t *dst, const uint8_t *src)
+/* What is left of n states after round `first` - 1, but for round 14. */
+static ALWAYS_INLINE void T(middle_rounds)(const void *schedule, const VEC *resident, VEC *s, int n, int first)
 {
 #define X(r)                                                                                                           \
     if ((r) + 1 >= first)                                                                                              \
         T(round)(s, n, KEY((r) + FIRST_KEY));
     EACH(SL_AES_ROUNDS - 1, X);
-#undef X
-#define X(i) STORE(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));
-    EACH(n, X);
 #undef X
 }
 
@@ -93,18 +88,19 @@ static ALWAYS_INLINE VEC T(one)(const void *schedule, VEC counter, VEC data)
     return FINISH(s, KEY(13), KEY(14), data);
 }
 
-/* n vectors, a constant: one after another in program order, side by side in the pipeline.  Moves the source on.
- * Counting step by step needs one constant; gcc would rather use one for each vector, and spill round keys. */
+/* The states of n vectors, a constant, after round 13; of the last one by last_rest.  Moves the source on.  Counting
+ * step by step needs one constant; gcc would rather use one for each vector, and spill round keys. */
 static ALWAYS_INLINE void T(group)(const void *schedule, const VEC *resident, struct T(source) * from, int skip, int n,
-                                   uint8_t *dst, const uint8_t *src)
+                                   VEC last_rest, VEC *s)
 {
-    VEC s[16]; /* all that EACH can name: clang warns of indices in branches that are never taken */
     if (skip) {
-#define X(i) s[i] = FROM_TABLE(LOAD(from->table + T(VEC_LEN) * (i)), from->rest, KEY(skip + FIRST_KEY));
+#define X(i)                                                                                                           \
+    s[i] = FROM_TABLE(LOAD(from->table + T(VEC_LEN) * (i)), (i) == n - 1 ? last_rest : from->rest,                     \
+                      KEY(skip + FIRST_KEY));
         EACH(n, X);
 #undef X
         from->table += n * T(VEC_LEN);
-        T(last_rounds)(schedule, resident, s, n, skip + 2, dst, src);
+        T(middle_rounds)(schedule, resident, s, n, skip + 2);
         return;
     }
 #define X(i)                                                                                                           \
@@ -113,17 +109,37 @@ static ALWAYS_INLINE void T(group)(const void *schedule, const VEC *resident, st
     OPAQUE(from->counter);
     EACH(n, X);
 #undef X
-    T(last_rounds)(schedule, resident, s, n, 1, dst, src);
+    T(middle_rounds)(schedule, resident, s, n, 1);
 }
 
-/* Whole vectors of len bytes, all from one source.  The main loop has keys of its own: shared with the other loops they
- * would be spilled around them. */
-static ALWAYS_INLINE size_t T(run)(const void *schedule, struct T(source) * from, int skip, uint8_t *dst,
-                                   const uint8_t *src, size_t len)
+/* Round 14, XORed into n vectors of data. */
+static ALWAYS_INLINE void T(finish)(const void *schedule, const VEC *resident, const VEC *s, int n, uint8_t *dst,
+                                    const uint8_t *src)
+{
+#define X(i) STORE(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));
+    EACH(n, X);
+#undef X
+}
+
+/* The last n vectors of a run, the last of which may be a partial one: all but that are done, its keystream is
+ * returned. So whatever the length, what is left after the main loop is one group, with one latency. */
+static ALWAYS_INLINE VEC T(last_group)(const void *schedule, struct T(source) * from, int skip, int n, uint8_t *dst,
+                                       const uint8_t *src)
+{
+    const VEC *const resident = NULL;
+    VEC s[16]; /* all that EACH can name: clang warns of indices in branches that are never taken */
+    T(group)(schedule, resident, from, skip, n, from->last_rest, s);
+    T(finish)(schedule, resident, s, n - 1, dst, src);
+    return FINISH(s[n - 1], KEY(13), KEY(14), (VEC){0});
+}
+
+/* Any length but 0, all from one source.  The main loop has keys of its own: shared with the groups they would be
+ * spilled around them.  It leaves 1 to `wide` vectors. */
+static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, int skip, uint8_t *dst,
+                                 const uint8_t *src, size_t len)
 {
     const int wide = skip ? WIDE : WIDE_COUNTING; /* NOLINT(bugprone-branch-clone): the same for some */
-    size_t done = 0;
-    if (len >= (size_t)wide * T(VEC_LEN)) {
+    if (len > (size_t)wide * T(VEC_LEN)) {
 #if KEYS_RESIDENT
         VEC resident[SL_AES_ROUNDS + 1];
 #define X(r)                                                                                                           \
@@ -137,29 +153,44 @@ static ALWAYS_INLINE size_t T(run)(const void *schedule, struct T(source) * from
         const VEC *const resident = NULL;
 #endif
         do {
+            VEC s[16];
             HIDE(schedule);
-            T(group)(schedule, resident, from, skip, wide, dst + done, src + done);
-            done += (size_t)wide * T(VEC_LEN);
-        } while (len - done >= (size_t)wide * T(VEC_LEN));
+            T(group)(schedule, resident, from, skip, wide, from->rest, s);
+            T(finish)(schedule, resident, s, wide, dst, src);
+            dst += wide * T(VEC_LEN);
+            src += wide * T(VEC_LEN);
+            len -= (size_t)wide * T(VEC_LEN);
+        } while (len > (size_t)wide * T(VEC_LEN));
     }
-    for (; len - done >= NARROW * T(VEC_LEN); done += NARROW * T(VEC_LEN)) {
-        HIDE(schedule);
-        T(group)(schedule, NULL, from, skip, NARROW, dst + done, src + done);
+    HIDE(schedule);
+    VEC last;
+    size_t before = (len - 1) / T(VEC_LEN); /* vectors before the last one */
+    switch (before) {
+#define X(i)                                                                                                           \
+    case i:                                                                                                            \
+        if ((i) >= wide)                                                                                               \
+            __builtin_unreachable();                                                                                   \
+        last = T(last_group)(schedule, from, skip, (i) + 1, dst, src);                                                 \
+        break;
+        EACH_CASE(X)
+#undef X
+    default:
+        __builtin_unreachable();
     }
-    for (; len - done >= T(VEC_LEN); done += T(VEC_LEN)) {
-        HIDE(schedule);
-        T(group)(schedule, NULL, from, skip, 1, dst + done, src + done);
-    }
-    return done;
+    dst += before * T(VEC_LEN);
+    src += before * T(VEC_LEN);
+    len -= before * T(VEC_LEN);
+    if (len == T(VEC_LEN))
+        STORE(dst, LOAD(src) ^ last);
+    else
+        TAIL(dst, src, last, len);
 }
 
-/* Takes the whole vectors of len bytes; returns how many bytes those were and moves *counter past them. */
-static ALWAYS_INLINE size_t T(bulk)(const void *schedule, VEC *counter, uint8_t *dst, const uint8_t *src, size_t len)
+/* Any length but 0, by counter blocks. */
+static ALWAYS_INLINE void T(plain)(const void *schedule, VEC counter, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    struct T(source) from = {.counter = *counter};
-    size_t done = T(run)(schedule, &from, 0, dst, src, len);
-    *counter = from.counter;
-    return done;
+    struct T(source) from = {.counter = counter};
+    T(run)(schedule, &from, 0, dst, src, len);
 }
 
 /* What completes the table's entries for the 256 blocks that (hi, lo) is one of. */
@@ -168,7 +199,7 @@ static ALWAYS_INLINE VEC T(rest)(const void *schedule, const uint8_t *table, int
     return T(state)(schedule, SAME(hi, lo - lo % 256), skip) ^ LOAD_KEY(table);
 }
 
-/* Fills a table for bulk_from_table() with the states of the 256 blocks that (hi, lo) is one of.  For skip 2 it serves
+/* Fills a table for T(from_table)() with the states of the 256 blocks that (hi, lo) is one of.  For skip 2 it serves
  * all with the same nonce, for skip 1 all: what else the states depend on, T(rest)() takes away again. */
 static ALWAYS_INLINE void T(make_table)(const void *schedule, uint8_t *table, int skip, uint64_t hi, uint64_t lo)
 {
@@ -180,38 +211,39 @@ static ALWAYS_INLINE void T(make_table)(const void *schedule, uint8_t *table, in
     memcpy(table + 16 * 256, table, SL_FACE_TABLE_LEN - 16 * 256);
 }
 
-/* The same by a table of states after round `skip` (docs/KERNELS.md).  256 blocks share one C, and a vector that
- * reaches into the next 256 takes each lane's own: behind the table's last entry its first ones are repeated.  Returns
- * how many bytes were done, whole vectors. */
-static ALWAYS_INLINE size_t T(bulk_from_table)(const void *schedule, const uint8_t *table, int skip, uint64_t hi,
-                                               uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
-{
-    size_t done = 0;
-    struct T(source) from;
-    len -= len % T(VEC_LEN);
-    from.rest = T(rest)(schedule, table, skip, hi, lo);
-    while (done < len) {
-        size_t low = lo % 256;
-        size_t run = (256 - low) / LANES * T(VEC_LEN);
-        if (run > len - done)
-            run = len - done;
-        from.table = table + 16 * low;
-        T(run)(schedule, &from, skip, dst + done, src + done, run);
-        done += run;
-        lo += run / 16;
-        if (done == len)
-            break;
-        VEC next = T(rest)(schedule, table, skip, hi, lo + LANES);
-        if (LANES > 1 && lo % 256 != 0) {
-            from.table = table + 16 * (lo % 256);
-            from.rest = BLEND(from.rest, next, 256 - lo % 256);
-            T(run)(schedule, &from, skip, dst + done, src + done, T(VEC_LEN));
-            done += T(VEC_LEN);
-            lo += LANES;
-        }
-        from.rest = next;
+/* A run by a table: out of line, or compilers carry what all runs share through the groups, and where registers are
+ * scarce the address of the switch's jumps goes through a vector register and waits there for AES. */
+#define RUN_FROM_TABLE(name, skip)                                                                                     \
+    static void __attribute__((noinline, unused)) T(name)(const void *schedule, const uint8_t *table, VEC rest,        \
+                                                          VEC last_rest, uint8_t *dst, const uint8_t *src, size_t len) \
+    {                                                                                                                  \
+        struct T(source) from = {.table = table, .rest = rest, .last_rest = last_rest};                                \
+        T(run)(schedule, &from, skip, dst, src, len);                                                                  \
     }
-    return done;
+RUN_FROM_TABLE(run_by_key, 1)
+RUN_FROM_TABLE(run_by_nonce, 2)
+#undef RUN_FROM_TABLE
+
+/* Any length by a table of states after round `skip` (docs/KERNELS.md).  256 blocks share one C; a last vector of
+ * theirs that reaches into the next 256 takes each lane's own: behind the table's last entry its first ones are
+ * repeated. */
+static ALWAYS_INLINE void T(from_table)(const void *schedule, const uint8_t *table, int skip, uint64_t hi, uint64_t lo,
+                                        uint8_t *dst, const uint8_t *src, size_t len)
+{
+    while (len) {
+        size_t left = 256 - lo % 256; /* blocks */
+        size_t n = (left + LANES - 1) / LANES * T(VEC_LEN);
+        VEC rest = T(rest)(schedule, table, skip, hi, lo), last_rest = rest;
+        if (LANES > 1 && left % LANES != 0 && len > 16 * left)
+            last_rest = BLEND(rest, T(rest)(schedule, table, skip, hi, lo + left), left % LANES);
+        if (n > len)
+            n = len;
+        (skip == 1 ? T(run_by_key) : T(run_by_nonce))(schedule, table + 16 * (lo % 256), rest, last_rest, dst, src, n);
+        dst += n;
+        src += n;
+        len -= n;
+        lo += n / 16;
+    }
 }
 
 /* The functions of struct sl_face, for skip 1 and 2. */
@@ -228,17 +260,13 @@ static inline void T(make_nonce_table)(const void *schedule, uint8_t *table, uin
 static inline void T(ctr_by_key)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
                                  const uint8_t *src, size_t len)
 {
-    size_t done = T(bulk_from_table)(schedule, table, 1, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+    T(from_table)(schedule, table, 1, hi, lo, dst, src, len);
 }
 
 static inline void T(ctr_by_nonce)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
                                    const uint8_t *src, size_t len)
 {
-    size_t done = T(bulk_from_table)(schedule, table, 2, hi, lo, dst, src, len);
-    if (done != len)
-        ctr(schedule, hi, lo + done / 16, dst + done, src + done, len - done);
+    T(from_table)(schedule, table, 2, hi, lo, dst, src, len);
 }
 
 #undef KEY

@@ -1,6 +1,7 @@
 /* ctr_template.h for 128-bit x86 vectors: the whole of the AES-NI kernel, the last blocks of the wider ones. */
 #include <immintrin.h>
 
+#include "arch/each.h"
 #include "arch/partial.h"
 
 static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
@@ -8,12 +9,18 @@ static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
     return _mm_insert_epi64(_mm_cvtsi64_si128((long long)lo), (long long)hi, 1);
 }
 
+/* 1 to 15 bytes. */
+static ALWAYS_INLINE void xmm_tail(uint8_t *dst, const uint8_t *src, __m128i s, size_t n)
+{
+    uint64_t keystream[2] = {(uint64_t)_mm_cvtsi128_si64(s), (uint64_t)_mm_extract_epi64(s, 1)};
+    sl_xor_partial(dst, src, keystream, n);
+}
+
 #define T(name) xmm_##name
 #define VEC __m128i
 #define LANES 1
 #define WIDE 12
 #define WIDE_COUNTING 11
-#define NARROW 4
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm_load_si128((const __m128i *)(p))
 #define NEXT(v) _mm_add_epi64(v, _mm_set_epi64x(0, 1))
@@ -29,18 +36,18 @@ static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
 #define FINISH(s, k13, k14, d) _mm_aesenclast_si128(s, _mm_xor_si128(d, k14))
 #define LOAD(p) _mm_loadu_si128((const __m128i *)(p))
 #define STORE(p, v) _mm_storeu_si128((__m128i *)(p), v)
+#define TAIL(dst, src, v, n) xmm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
 
-/* Any length: whole blocks, then the rest of one. */
-static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
+/* At most one block. */
+static ALWAYS_INLINE void xmm_short(const void *schedule, __m128i counter, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    size_t done = xmm_bulk(schedule, &counter, dst, src, len);
-    if (done == len)
-        return;
     __m128i s = xmm_one(schedule, counter, _mm_setzero_si128());
-    uint64_t keystream[2] = {(uint64_t)_mm_cvtsi128_si64(s), (uint64_t)_mm_extract_epi64(s, 1)};
-    sl_xor_partial(dst + done, src + done, keystream, len - done);
+    if (len == 16)
+        _mm_storeu_si128((__m128i *)dst, _mm_loadu_si128((const __m128i *)src) ^ s);
+    else if (len)
+        xmm_tail(dst, src, s, len);
 }
 
 #undef T
@@ -48,7 +55,6 @@ static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t
 #undef LANES
 #undef WIDE
 #undef WIDE_COUNTING
-#undef NARROW
 #undef KEYS_RESIDENT
 #undef LOAD_KEY
 #undef NEXT
@@ -64,3 +70,4 @@ static ALWAYS_INLINE void xmm_ctr(const void *schedule, __m128i counter, uint8_t
 #undef FINISH
 #undef LOAD
 #undef STORE
+#undef TAIL

@@ -22,4 +22,7 @@
         X(i)                                                                                                           \
     }
 
+/* X(0) ... X(11) as the cases of a switch. */
+#define EACH_CASE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+
 #endif

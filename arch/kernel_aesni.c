@@ -5,7 +5,10 @@
 
 static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    xmm_ctr(schedule, xmm_counter(hi, lo), dst, src, len);
+    if (len <= 16)
+        xmm_short(schedule, xmm_counter(hi, lo), dst, src, len);
+    else
+        xmm_plain(schedule, xmm_counter(hi, lo), dst, src, len);
 }
 
 static const struct sl_face by_key = {256, SIZE_MAX, xmm_make_key_table, xmm_ctr_by_key};

@@ -1,6 +1,7 @@
 #include <arm_neon.h>
 
 #include "arch/cpu.h"
+#include "arch/each.h"
 #include "arch/partial.h"
 
 enum { SCHEDULE_LEN = 15 * 16 };
@@ -47,12 +48,19 @@ static inline uint8x16_t block(uint8x16_t v)
     return vextq_u8(v, v, 8);
 }
 
+/* 1 to 15 bytes. */
+static ALWAYS_INLINE void tail(uint8_t *dst, const uint8_t *src, uint8x16_t keystream, size_t n)
+{
+    uint64x2_t s = vreinterpretq_u64_u8(keystream);
+    uint64_t words[2] = {vgetq_lane_u64(s, 0), vgetq_lane_u64(s, 1)};
+    sl_xor_partial(dst, src, words, n);
+}
+
 #define T(name) neon_##name
 #define VEC uint8x16_t
 #define LANES 1
 #define WIDE 8
 #define WIDE_COUNTING 8
-#define NARROW 4
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) vld1q_u8(p)
 #define NEXT(v) next(v)
@@ -68,18 +76,14 @@ static inline uint8x16_t block(uint8x16_t v)
 #define FINISH(s, k13, k14, d) veorq_u8(vaeseq_u8(s, k13), veorq_u8(d, k14))
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
+#define TAIL(dst, src, v, n) tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
 
 static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    uint8x16_t c = counter_vector(hi, lo);
-    size_t done = neon_bulk(schedule, &c, dst, src, len);
-    if (done == len)
-        return;
-    uint64x2_t s = vreinterpretq_u64_u8(neon_one(schedule, c, vdupq_n_u8(0)));
-    uint64_t keystream[2] = {vgetq_lane_u64(s, 0), vgetq_lane_u64(s, 1)};
-    sl_xor_partial(dst + done, src + done, keystream, len - done);
+    if (len)
+        neon_plain(schedule, counter_vector(hi, lo), dst, src, len);
 }
 
 static const struct sl_face by_key = {256, SIZE_MAX, neon_make_key_table, neon_ctr_by_key};

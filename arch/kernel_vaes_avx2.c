@@ -3,6 +3,20 @@
 #include "arch/records_xmm.h"
 #include "arch/x86_64.h"
 
+static ALWAYS_INLINE void ymm_tail(uint8_t *dst, const uint8_t *src, __m256i keystream, size_t n)
+{
+    __m128i s = _mm256_castsi256_si128(keystream);
+    if (n >= 16) {
+        _mm_storeu_si128((__m128i *)dst, _mm_loadu_si128((const __m128i *)src) ^ s);
+        s = _mm256_extracti128_si256(keystream, 1);
+        dst += 16;
+        src += 16;
+        n -= 16;
+    }
+    if (n)
+        xmm_tail(dst, src, s, n);
+}
+
 #define T(name) ymm_##name
 #define VEC __m256i
 #define LANES 2
@@ -13,7 +27,6 @@
 #else
 #define WIDE_COUNTING 11
 #endif
-#define NARROW 4
 #define KEYS_RESIDENT 0
 #define LOAD_KEY(p) _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(p)))
 #define NEXT(v) _mm256_add_epi64(v, _mm256_set_epi64x(0, 2, 0, 2))
@@ -31,21 +44,26 @@
 #define FINISH(s, k13, k14, d) _mm256_aesenclast_epi128(s, _mm256_xor_si256(d, k14))
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
+#define TAIL(dst, src, v, n) ymm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
+
+/* Out of line: a single block needs no 256-bit register, nor what comes with them. */
+static void __attribute__((noinline))
+ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    __m256i c = _mm256_add_epi64(_mm256_broadcastsi128_si256(first), _mm256_set_epi64x(0, 1, 0, 0));
+    ymm_plain(schedule, c, dst, src, len);
+    _mm256_zeroupper();
+}
 
 static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
     __m128i first = xmm_counter(hi, lo);
-    size_t done = 0;
-    if (len >= sizeof(__m256i)) {
-        __m256i c = _mm256_add_epi64(_mm256_broadcastsi128_si256(first), _mm256_set_epi64x(0, 1, 0, 0));
-        done = ymm_bulk(schedule, &c, dst, src, len);
-        first = _mm256_castsi256_si128(c);
-    }
-    if (done != len)
-        xmm_ctr(schedule, first, dst + done, src + done, len - done);
-    _mm256_zeroupper();
+    if (len <= 16)
+        xmm_short(schedule, first, dst, src, len);
+    else
+        ctr_vectors(schedule, first, dst, src, len);
 }
 
 static const struct sl_face by_key = {256, 16 << 20, ymm_make_key_table, ymm_ctr_by_key};

@@ -3,12 +3,17 @@
 #include "arch/records_xmm.h"
 #include "arch/x86_64.h"
 
+static ALWAYS_INLINE void zmm_tail(uint8_t *dst, const uint8_t *src, __m512i keystream, size_t n)
+{
+    __mmask64 tail = _bzhi_u64(~(uint64_t)0, (unsigned)n);
+    _mm512_mask_storeu_epi8(dst, tail, _mm512_maskz_loadu_epi8(tail, src) ^ keystream);
+}
+
 #define T(name) zmm_##name
 #define VEC __m512i
 #define LANES 4
 #define WIDE 12
 #define WIDE_COUNTING 12
-#define NARROW 4
 #define KEYS_RESIDENT 1
 #define LOAD_KEY(p) _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(p)))
 #define NEXT(v) _mm512_add_epi64(v, _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4))
@@ -24,6 +29,7 @@
 #define FINISH(s, k13, k14, d) _mm512_aesenclast_epi128(s, _mm512_xor_si512(d, k14))
 #define LOAD(p) _mm512_loadu_si512(p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
+#define TAIL(dst, src, v, n) zmm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
 #include "arch/records_zmm.h"
@@ -33,12 +39,7 @@ static void __attribute__((noinline))
 ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src, size_t len)
 {
     __m512i c = _mm512_add_epi64(_mm512_broadcast_i32x4(first), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
-    size_t done = zmm_bulk(schedule, &c, dst, src, len);
-    if (done != len) {
-        __mmask64 tail = _bzhi_u64(~(uint64_t)0, (unsigned)(len - done));
-        __m512i s = zmm_one(schedule, c, _mm512_maskz_loadu_epi8(tail, src + done));
-        _mm512_mask_storeu_epi8(dst + done, tail, s);
-    }
+    zmm_plain(schedule, c, dst, src, len);
     _mm256_zeroupper();
 }
 
@@ -46,12 +47,12 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
 {
     __m128i first = xmm_counter(hi, lo);
     if (len <= 16)
-        xmm_ctr(schedule, first, dst, src, len);
+        xmm_short(schedule, first, dst, src, len);
     else
         ctr_vectors(schedule, first, dst, src, len);
 }
 
-static const struct sl_face by_key = {1024, 8 << 20, zmm_make_key_table, zmm_ctr_by_key};
+static const struct sl_face by_key = {4096, 8 << 20, zmm_make_key_table, zmm_ctr_by_key};
 static const struct sl_face by_nonce = {4096, 8 << 20, zmm_make_nonce_table, zmm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx512 = {
