@@ -211,39 +211,22 @@ static ALWAYS_INLINE void T(make_table)(const void *schedule, uint8_t *table, in
     memcpy(table + 16 * 256, table, SL_FACE_TABLE_LEN - 16 * 256);
 }
 
-/* A run by a table: out of line, or compilers carry what all runs share through the groups, and where registers are
- * scarce the address of the switch's jumps goes through a vector register and waits there for AES. */
-#define RUN_FROM_TABLE(name, skip)                                                                                     \
-    static void __attribute__((noinline, unused)) T(name)(const void *schedule, const uint8_t *table, VEC rest,        \
-                                                          VEC last_rest, uint8_t *dst, const uint8_t *src, size_t len) \
-    {                                                                                                                  \
-        struct T(source) from = {.table = table, .rest = rest, .last_rest = last_rest};                                \
-        T(run)(schedule, &from, skip, dst, src, len);                                                                  \
-    }
-RUN_FROM_TABLE(run_by_key, 1)
-RUN_FROM_TABLE(run_by_nonce, 2)
-#undef RUN_FROM_TABLE
-
-/* Any length by a table of states after round `skip` (docs/KERNELS.md).  256 blocks share one C; a last vector of
- * theirs that reaches into the next 256 takes each lane's own: behind the table's last entry its first ones are
- * repeated. */
-static ALWAYS_INLINE void T(from_table)(const void *schedule, const uint8_t *table, int skip, uint64_t hi, uint64_t lo,
-                                        uint8_t *dst, const uint8_t *src, size_t len)
+/* From counter block (hi, lo) to the end of its 256 blocks, or of len, not 0, by a table of states after round `skip`
+ * (docs/KERNELS.md).  256 blocks share one C; a last vector of theirs that reaches into the next 256 takes each lane's
+ * own: behind the table's last entry its first ones are repeated.  Returns how many bytes were done. */
+static ALWAYS_INLINE size_t T(run_from_table)(const void *schedule, const uint8_t *table, int skip, uint64_t hi,
+                                              uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    while (len) {
-        size_t left = 256 - lo % 256; /* blocks */
-        size_t n = (left + LANES - 1) / LANES * T(VEC_LEN);
-        VEC rest = T(rest)(schedule, table, skip, hi, lo), last_rest = rest;
-        if (LANES > 1 && left % LANES != 0 && len > 16 * left)
-            last_rest = BLEND(rest, T(rest)(schedule, table, skip, hi, lo + left), left % LANES);
-        if (n > len)
-            n = len;
-        (skip == 1 ? T(run_by_key) : T(run_by_nonce))(schedule, table + 16 * (lo % 256), rest, last_rest, dst, src, n);
-        dst += n;
-        src += n;
-        len -= n;
-        lo += n / 16;
-    }
+    size_t left = 256 - lo % 256; /* blocks */
+    size_t n = (left + LANES - 1) / LANES * T(VEC_LEN);
+    struct T(source) from = {.table = table + 16 * (lo % 256), .rest = T(rest)(schedule, table, skip, hi, lo)};
+    from.last_rest = from.rest;
+    if (LANES > 1 && left % LANES != 0 && len > 16 * left)
+        from.last_rest = BLEND(from.rest, T(rest)(schedule, table, skip, hi, lo + left), left % LANES);
+    if (n > len)
+        n = len;
+    T(run)(schedule, &from, skip, dst, src, n);
+    return n;
 }
 
 /* The functions of struct sl_face, for skip 1 and 2. */
@@ -257,16 +240,27 @@ static inline void T(make_nonce_table)(const void *schedule, uint8_t *table, uin
     T(make_table)(schedule, table, 2, hi, lo);
 }
 
-static inline void T(ctr_by_key)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                                 const uint8_t *src, size_t len)
-{
-    T(from_table)(schedule, table, 1, hi, lo, dst, src, len);
-}
-
-static inline void T(ctr_by_nonce)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo, uint8_t *dst,
-                                   const uint8_t *src, size_t len)
-{
-    T(from_table)(schedule, table, 2, hi, lo, dst, src, len);
-}
+/* Runs are out of line: else compilers carry what all of them share through the groups, where it costs registers. */
+#define CTR_FROM_TABLE(name, skip)                                                                                     \
+    static __attribute__((noinline, unused)) size_t T(run_##name)(const void *schedule, const uint8_t *table,          \
+                                                                  uint64_t hi, uint64_t lo, uint8_t *dst,              \
+                                                                  const uint8_t *src, size_t len)                      \
+    {                                                                                                                  \
+        return T(run_from_table)(schedule, table, skip, hi, lo, dst, src, len);                                        \
+    }                                                                                                                  \
+    static inline void T(ctr_##name)(const void *schedule, const uint8_t *table, uint64_t hi, uint64_t lo,             \
+                                     uint8_t *dst, const uint8_t *src, size_t len)                                     \
+    {                                                                                                                  \
+        while (len) {                                                                                                  \
+            size_t n = T(run_##name)(schedule, table, hi, lo, dst, src, len);                                          \
+            dst += n;                                                                                                  \
+            src += n;                                                                                                  \
+            len -= n;                                                                                                  \
+            lo += n / 16;                                                                                              \
+        }                                                                                                              \
+    }
+CTR_FROM_TABLE(by_key, 1)
+CTR_FROM_TABLE(by_nonce, 2)
+#undef CTR_FROM_TABLE
 
 #undef KEY

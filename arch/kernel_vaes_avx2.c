@@ -20,11 +20,12 @@ static ALWAYS_INLINE void ymm_tail(uint8_t *dst, const uint8_t *src, __m256i key
 #define T(name) ymm_##name
 #define VEC __m256i
 #define LANES 2
-#define WIDE 12
 /* clang 14 takes some states a round ahead of others and then needs registers for several round keys. */
 #ifdef __clang__
-#define WIDE_COUNTING 9
+#define WIDE 9
+#define WIDE_COUNTING 8
 #else
+#define WIDE 12
 #define WIDE_COUNTING 11
 #endif
 #define KEYS_RESIDENT 0
