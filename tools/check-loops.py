@@ -9,7 +9,6 @@ reasons."""
 import argparse
 import fnmatch
 import pathlib
-import re
 import sys
 
 from asm import image, loops
@@ -17,16 +16,6 @@ from asm import image, loops
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHOWN = 3  # accesses to the stack
 COLUMNS = ("instructions", "aes", "loads", "stores", "stack", "bytes")
-
-
-def compiler(library):
-    """As in gcc-12.2.0: the last one named, since the C library's start files name theirs too."""
-    section = next((s for s in library.sections if s["name"] == ".comment"), None)
-    text = library.data[section["at"]:section["at"] + section["length"]].decode("ascii", "replace") if section else ""
-    for name, pattern in (("clang", r"clang version (\d+\.\d+\.\d+)"), ("gcc", r"GCC: \(.*?\) (\d+\.\d+\.\d+)")):
-        if match := re.search(pattern, text):
-            return f"{name}-{match[1]}"
-    return "unknown"
 
 
 def read_rows(path):
@@ -62,14 +51,13 @@ def excused(name, tool):
 def check(path, arguments):
     """The number of failures in one library."""
     library = image.Image(path)
-    architecture = {image.X86_64: "x86_64", image.AARCH64: "aarch64"}[library.machine]
-    tool = compiler(library)
+    tool = library.compiler
     kernels = arguments.kernels.split(",") if arguments.kernels else None
-    table = pathlib.Path(arguments.table or ROOT / f"tools/loops/{architecture}-{tool}.table")
+    table = pathlib.Path(arguments.table or ROOT / f"tools/loops/{tool}.table")
     found = loops.kernel_loops(library, ROOT / "arch/kernel.h", kernels)
     rows = {f"{loop.function} {loop.number}": (loop.total, loop.aes, loop.loads, loop.stores, len(loop.stack), loop.bytes_of_data)
             for _, loop in found}
-    print(f"{path}: {architecture}, {tool}: {len(rows)} loops")
+    print(f"{path}: {tool}: {len(rows)} loops")
     failed = 0
     if not rows:
         print("  no loop found")

@@ -14,10 +14,10 @@ import pathlib
 import re
 import sys
 
-from asm import image, taint, x86
+from asm import aarch64, image, taint, x86
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MACHINES = {image.X86_64: ("x86_64", x86.Machine)}
+MACHINES = {image.X86_64: ("x86_64", x86.Machine), image.AARCH64: ("aarch64", aarch64.Machine)}
 KINDS = {"public": "any", "secret*": "any", "public*": "public", "records*": "records"}
 
 

@@ -101,6 +101,16 @@ class Image:
         return self.functions[best] + (f"+0x{address - best:x}" if address != best else "")
 
     @property
+    def compiler(self):
+        """As in x86_64-gcc-12.2.0.  The C library's start files name theirs too: of two it is clang."""
+        section = next((s for s in self.sections if s["name"] == ".comment"), None)
+        text = self.data[section["at"]:section["at"] + section["length"]].decode("ascii", "replace") if section else ""
+        for name, pattern in (("clang", r"clang version (\d+\.\d+\.\d+)"), ("gcc", r"GCC: \(.*?\) (\d+\.\d+\.\d+)")):
+            if match := re.search(pattern, text):
+                return f"{'x86_64' if self.machine == X86_64 else 'aarch64'}-{name}-{match[1]}"
+        return "unknown-unknown"
+
+    @property
     def instructions(self):
         if self._instructions is None:
             self._disassemble()

@@ -26,6 +26,8 @@ class Loop:
     @property
     def bytes_of_data(self):
         """What AESENCLAST or the last AESE of each block gives; 0 where that does not say it."""
+        if any(i.mnemonic == "aese" for i in self.body):
+            return 16 * sum({"aese": 1, "aesmc": -1}.get(i.mnemonic, 0) for i in self.body)
         last = [i for i in self.body if i.mnemonic in ("aesenclast", "vaesenclast")]
         return sum({"x": 16, "y": 32, "z": 64}[i.text[0]] for i in last)
 

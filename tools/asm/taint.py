@@ -165,7 +165,7 @@ class Analysis:
         self.checked["load"].add(self.at.address)
         self.check_address(address)
         kind = address[1]
-        if kind == "public":
+        if kind == "public" or (kind == "any" and address[3] == 0 and self.image.is_constant(address[2])):
             return PUBLIC
         if kind == "records":
             iv = address[3] % RECORD_LEN == 0 and address[2] % RECORD_LEN == RECORD_IV and size == 8

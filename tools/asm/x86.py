@@ -329,7 +329,8 @@ class Machine:
         elif name == "and" and values[0][1].startswith("stack"):
             value = (False, f"stack{a.at.address:x}.{len(a.calls)}", 0, 0)
         if not name.endswith("x"):
-            self.flags(state, secret or (name in SHIFTS and state.get("flags")[0]))
+            kept = name in SHIFTS and not (values[-1][3] == 0 and values[-1][2])  # by 0 they leave the flags alone
+            self.flags(state, secret or (kept and state.get("flags")[0]))
         self.write(a, state, ops[0], value)
 
     def vector(self, a, state, name, ops):
