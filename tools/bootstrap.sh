@@ -8,7 +8,7 @@ packages="make cmake ninja-build gcc g++ pkg-config git libssl-dev libjansson-de
     liblz4-dev python3 python3-cryptography"
 case "${1:-build}" in
 build) ;;
-ci) packages="$packages clang clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 valgrind binutils
+ci) packages="$packages clang clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 llvm-19 valgrind binutils
     qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
 *)
     echo "usage: tools/bootstrap.sh [build|ci]" >&2

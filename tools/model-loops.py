@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """model-loops.py [--update] [--all] LIBRARY...: cycles that llvm-mca gives the kernels' main loops, on CPUs that it models.
 
-A static model: caches, branch prediction, the decoders and, for some, fused pairs of AES instructions are not in it, so its figures rank
-versions of one loop on one CPU and are no measurement.  They are the same on every machine, and may not differ by more than
+A static model: caches, branch prediction and the decoders are not in it, nor are fused pairs of AESE and AESMC; and its Ice Lake begins
+one AES instruction a cycle, whatever the vector, where Sapphire Rapids begins two of up to 256 bits.  So its figures rank versions of one loop on one CPU and are no measurement.  They are the same on every machine, and may not differ by more than
 TOLERANCE from tools/loops/model.table, which --update writes.  --all: also loops that take less than 16 vectors' worth of AES."""
 
 import argparse
@@ -68,10 +68,10 @@ def model(path, everything):
 
 def write(rows):
     lines = ["# Written by tools/model-loops.py --update: llvm-mca " + VERSION + ", a model, not a measurement.",
-             f"# {'compiler':12}  {'kernel':12}  {'member':13}  {'loop':>4}  {'cpu':15}  instructions  cycles  cycles per block"]
+             f"# {'compiler':18}  {'kernel':12}  {'member':13}  {'loop':>4}  {'cpu':15}  instructions  cycles  cycles per block"]
     for name, row in rows.items():
         tool, kernel, member, number, cpu = name.split()
-        lines.append(f"{tool:14}  {kernel:12}  {member:13}  {number:>4}  {cpu:15}  {row[0]:12}  {row[1]:6.1f}  {row[2]:16.2f}")
+        lines.append(f"{tool:20}  {kernel:12}  {member:13}  {number:>4}  {cpu:15}  {row[0]:12}  {row[1]:6.1f}  {row[2]:16.2f}")
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

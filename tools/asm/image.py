@@ -88,10 +88,9 @@ class Image:
         section = self.section_of(address)
         return section is not None and (not section["flags"] & SHF_WRITE or section["name"].startswith(".data.rel.ro"))
 
-    def bytes_at(self, address, length):
+    def is_got(self, address):
         section = self.section_of(address)
-        at = section["at"] + address - section["address"]
-        return self.data[at:at + length]
+        return section is not None and section["name"] == ".got"
 
     def name_of(self, address):
         """FUNCTION+OFFSET of an instruction."""

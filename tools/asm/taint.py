@@ -165,6 +165,8 @@ class Analysis:
         self.checked["load"].add(self.at.address)
         self.check_address(address)
         kind = address[1]
+        if kind == "any" and address[3] == 0 and self.image.is_got(address[2]):
+            return of(False, "public")  # the address of a variable of another library, such as the stack protector's
         if kind == "public" or (kind == "any" and address[3] == 0 and self.image.is_constant(address[2])):
             return PUBLIC
         if kind == "records":
