@@ -22,6 +22,9 @@
  *   | FINISH(s, k13, k14, d) | round 14, XORed with data d                                                       |
  *   | LOAD(p)         | unaligned load                                                                           |
  *   | STORE(p, v)     | unaligned store                                                                          |
+ *   | STORE_NT(p, v)  | aligned store past the caches                                                            |
+ *   | FENCE()         | orders such stores before all that follow                                                |
+ *   | PREFETCH(p)     | fetches the cache line at p, which need not be the caller's, ahead of its use            |
  *   | TAIL(dst, src, v, n) | dst = src ^ v for n bytes, less than a VEC and at least one                         |
  *
  * AESENC adds the round key at the end of a round, AESE at its beginning: START, FIRST_KEY and FINISH hide that.  The
@@ -38,6 +41,8 @@
 
 enum { T(VEC_LEN) = 16 * LANES };
 
+static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len);
+
 _Static_assert(WIDE <= 12 && WIDE_COUNTING <= WIDE, "EACH_CASE writes out so many");
 
 /* Round keys: `resident` in registers, or NULL (a constant in each inlined call) and loaded from the schedule at each
@@ -50,6 +55,7 @@ struct T(source) {
     const uint8_t *table; /* the next vector's first entry */
     VEC rest;             /* C: what XORed to an entry completes the state */
     VEC last_rest;        /* the same for the last vector, which may reach beyond the 256 blocks */
+    size_t ahead;         /* bytes: the data so much further on is fetched meanwhile */
 };
 
 static ALWAYS_INLINE void T(round)(VEC *s, int n, VEC key)
@@ -112,11 +118,24 @@ static ALWAYS_INLINE void T(group)(const void *schedule, const VEC *resident, st
     T(middle_rounds)(schedule, resident, s, n, 1);
 }
 
-/* Round 14, XORed into n vectors of data. */
-static ALWAYS_INLINE void T(finish)(const void *schedule, const VEC *resident, const VEC *s, int n, uint8_t *dst,
-                                    const uint8_t *src)
+static ALWAYS_INLINE void T(fetch)(const uint8_t *p, int n)
 {
-#define X(i) STORE(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));
+#define X(i)                                                                                                           \
+    if (T(VEC_LEN) * (i) % 64 == 0)                                                                                    \
+        PREFETCH(p + T(VEC_LEN) * (i));
+    EACH(n, X);
+#undef X
+}
+
+/* Round 14, XORed into n vectors of data; nt: past the caches, to aligned dst. */
+static ALWAYS_INLINE void T(finish)(const void *schedule, const VEC *resident, const VEC *s, int n, int nt,
+                                    uint8_t *dst, const uint8_t *src)
+{
+#define X(i)                                                                                                           \
+    if (nt)                                                                                                            \
+        STORE_NT(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));                \
+    else                                                                                                               \
+        STORE(dst + T(VEC_LEN) * (i), FINISH(s[i], KEY(13), KEY(14), LOAD(src + T(VEC_LEN) * (i))));
     EACH(n, X);
 #undef X
 }
@@ -128,14 +147,16 @@ static ALWAYS_INLINE VEC T(last_group)(const void *schedule, struct T(source) * 
 {
     const VEC *const resident = NULL;
     VEC s[16]; /* all that EACH can name: clang warns of indices in branches that are never taken */
+    if (skip)
+        T(fetch)(src + from->ahead, n);
     T(group)(schedule, resident, from, skip, n, from->last_rest, s);
-    T(finish)(schedule, resident, s, n - 1, dst, src);
+    T(finish)(schedule, resident, s, n - 1, 0, dst, src);
     return FINISH(s[n - 1], KEY(13), KEY(14), (VEC){0});
 }
 
 /* Any length but 0, all from one source.  The main loop has keys of its own: shared with the groups they would be
  * spilled around them.  It leaves 1 to `wide` vectors. */
-static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, int skip, uint8_t *dst,
+static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, int skip, int nt, uint8_t *dst,
                                  const uint8_t *src, size_t len)
 {
     const int wide = skip ? WIDE : WIDE_COUNTING; /* NOLINT(bugprone-branch-clone): the same for some */
@@ -155,8 +176,10 @@ static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, 
         do {
             VEC s[16];
             HIDE(schedule);
+            if (skip)
+                T(fetch)(src + from->ahead, wide);
             T(group)(schedule, resident, from, skip, wide, from->rest, s);
-            T(finish)(schedule, resident, s, wide, dst, src);
+            T(finish)(schedule, resident, s, wide, nt, dst, src);
             dst += wide * T(VEC_LEN);
             src += wide * T(VEC_LEN);
             len -= (size_t)wide * T(VEC_LEN);
@@ -190,7 +213,7 @@ static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, 
 static ALWAYS_INLINE void T(plain)(const void *schedule, VEC counter, uint8_t *dst, const uint8_t *src, size_t len)
 {
     struct T(source) from = {.counter = counter};
-    T(run)(schedule, &from, 0, dst, src, len);
+    T(run)(schedule, &from, 0, 0, dst, src, len);
 }
 
 /* What completes the table's entries for the 256 blocks that (hi, lo) is one of. */
@@ -225,7 +248,9 @@ static ALWAYS_INLINE size_t T(run_from_table)(const void *schedule, const uint8_
         from.last_rest = BLEND(from.rest, T(rest)(schedule, table, skip, hi, lo + left), left % LANES);
     if (n > len)
         n = len;
-    T(run)(schedule, &from, skip, dst, src, n);
+    /* Loads of entries between those of data hide from the hardware's prefetcher that data comes in order. */
+    from.ahead = len - n > SL_FACE_RUN ? SL_FACE_RUN : 0;
+    T(run)(schedule, &from, skip, 0, dst, src, n);
     return n;
 }
 
@@ -262,5 +287,21 @@ static inline void T(make_nonce_table)(const void *schedule, uint8_t *table, uin
 CTR_FROM_TABLE(by_key, 1)
 CTR_FROM_TABLE(by_nonce, 2)
 #undef CTR_FROM_TABLE
+
+/* For struct sl_kernel: past the caches, but for the ends, from where dst is aligned to a cache line. */
+static inline void T(ctr_nt)(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src,
+                             size_t len)
+{
+    size_t done = -(uintptr_t)dst % 64;
+    if (done % 16 != 0 || len <= done) { /* no block ends on a line */
+        ctr(schedule, hi, lo, dst, src, len);
+        return;
+    }
+    if (done != 0)
+        ctr(schedule, hi, lo, dst, src, done);
+    struct T(source) from = {.counter = COUNTER(hi, lo + done / 16)};
+    T(run)(schedule, &from, 0, 1, dst + done, src + done, len - done);
+    FENCE();
+}
 
 #undef KEY

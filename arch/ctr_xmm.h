@@ -3,6 +3,7 @@
 
 #include "arch/each.h"
 #include "arch/partial.h"
+#include "arch/x86_64.h"
 
 static inline __m128i xmm_counter(uint64_t hi, uint64_t lo)
 {
@@ -36,6 +37,9 @@ static ALWAYS_INLINE void xmm_tail(uint8_t *dst, const uint8_t *src, __m128i s, 
 #define FINISH(s, k13, k14, d) _mm_aesenclast_si128(s, _mm_xor_si128(d, k14))
 #define LOAD(p) _mm_loadu_si128((const __m128i *)(p))
 #define STORE(p, v) _mm_storeu_si128((__m128i *)(p), v)
+#define STORE_NT(p, v) _mm_stream_si128((__m128i *)(p), v)
+#define FENCE() _mm_sfence()
+#define PREFETCH(p) SL_X86_PREFETCH(p)
 #define TAIL(dst, src, v, n) xmm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
@@ -70,4 +74,7 @@ static ALWAYS_INLINE void xmm_short(const void *schedule, __m128i counter, uint8
 #undef FINISH
 #undef LOAD
 #undef STORE
+#undef STORE_NT
+#undef FENCE
+#undef PREFETCH
 #undef TAIL

@@ -10,6 +10,7 @@
 enum {
     SL_AES_ROUNDS = 14,
     SL_SCHEDULE_ALIGN = 64,
+    SL_FACE_RUN = 16 * 256,            /* bytes that one table serves in order */
     SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
     SL_RECORD_VECTOR_LEN = 64,         /* bytes: of records that kernels take besides those of up to one block */
     SL_SCHEDULE_MAX = 1024,            /* bytes; the bitsliced schedule is the largest */
@@ -37,6 +38,12 @@ struct sl_kernel {
     void (*ctr)(const void *schedule, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst, const uint8_t *src,
                 size_t len);
 
+    /* The same for dst != src with stores that leave the caches alone, if dst is aligned to a block; else as `ctr`.
+     * Other threads see them as they do plain ones.  NULL: the kernel has no such path. */
+    void (*ctr_nt)(const void *schedule, uint64_t counter_hi, uint64_t counter_lo, uint8_t *dst, const uint8_t *src,
+                   size_t len);
+    int nt_gains; /* non-zero: beyond the caches it beats all other paths */
+
     /* For batches of tiny records: encrypts the first ones of `records` that it has a faster way for than one `ctr`
      * each, and returns how many those were; 0: the first is none of them.  NULL: the kernel has no such way.  Each
      * record is valid, none overlaps another's output, and the schedule lies `schedule_at` bytes after its key.
@@ -54,12 +61,9 @@ struct sl_kernel {
 
 /* CTR from a table of states after the first rounds (docs/KERNELS.md). */
 struct sl_face {
-    /* Bytes of a call between which it beats `ctr` of the kernel, both included: the best of interleaved rounds on warm
-     * buffers (Zen 5, 32 MiB of L3), by_nonce through a stream, which pays for holding its table.  Beyond the caches
-     * the wide kernels' loads of entries wait behind stores of data to lines at the same place in a page.  armv8 has
-     * aesni's, unmeasured. */
+    /* Bytes of a call from which it beats `ctr` of the kernel: the best of interleaved rounds on warm buffers (Zen 5,
+     * 32 MiB of L3), by_nonce through a stream, which pays for holding its table.  armv8 has aesni's, unmeasured. */
     size_t gains_from;
-    size_t gains_to;
     /* Fills SL_FACE_TABLE_LEN bytes, aligned to SL_SCHEDULE_ALIGN. */
     void (*make)(const void *schedule, uint8_t *table, uint64_t counter_hi, uint64_t counter_lo);
     /* As `ctr` above. */

@@ -11,8 +11,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         xmm_plain(schedule, xmm_counter(hi, lo), dst, src, len);
 }
 
-static const struct sl_face by_key = {256, SIZE_MAX, xmm_make_key_table, xmm_ctr_by_key};
-static const struct sl_face by_nonce = {2048, SIZE_MAX, xmm_make_nonce_table, xmm_ctr_by_nonce};
+static const struct sl_face by_key = {256, xmm_make_key_table, xmm_ctr_by_key};
+static const struct sl_face by_nonce = {2048, xmm_make_nonce_table, xmm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_aesni = {
     .name = "aesni",
@@ -20,6 +20,7 @@ const struct sl_kernel sl_kernel_aesni = {
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .ctr_nt = xmm_ctr_nt,
     .records = xmm_records,
     .expand_many = sl_x86_expand_many,
     .by_key = &by_key,

@@ -76,6 +76,9 @@ static ALWAYS_INLINE void tail(uint8_t *dst, const uint8_t *src, uint8x16_t keys
 #define FINISH(s, k13, k14, d) veorq_u8(vaeseq_u8(s, k13), veorq_u8(d, k14))
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
+#define STORE_NT(p, v) STORE(p, v)
+#define FENCE() ((void)0)
+#define PREFETCH(p) ((void)(p))
 #define TAIL(dst, src, v, n) tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
@@ -86,8 +89,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         neon_plain(schedule, counter_vector(hi, lo), dst, src, len);
 }
 
-static const struct sl_face by_key = {256, SIZE_MAX, neon_make_key_table, neon_ctr_by_key};
-static const struct sl_face by_nonce = {2048, SIZE_MAX, neon_make_nonce_table, neon_ctr_by_nonce};
+static const struct sl_face by_key = {256, neon_make_key_table, neon_ctr_by_key};
+static const struct sl_face by_nonce = {2048, neon_make_nonce_table, neon_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_armv8 = {
     .name = "armv8",

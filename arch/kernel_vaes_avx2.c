@@ -45,6 +45,9 @@ static ALWAYS_INLINE void ymm_tail(uint8_t *dst, const uint8_t *src, __m256i key
 #define FINISH(s, k13, k14, d) _mm256_aesenclast_epi128(s, _mm256_xor_si256(d, k14))
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
+#define STORE_NT(p, v) _mm256_stream_si256((__m256i *)(p), v)
+#define FENCE() _mm_sfence()
+#define PREFETCH(p) SL_X86_PREFETCH(p)
 #define TAIL(dst, src, v, n) ymm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
@@ -67,8 +70,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         ctr_vectors(schedule, first, dst, src, len);
 }
 
-static const struct sl_face by_key = {256, 16 << 20, ymm_make_key_table, ymm_ctr_by_key};
-static const struct sl_face by_nonce = {4096, 8 << 20, ymm_make_nonce_table, ymm_ctr_by_nonce};
+static const struct sl_face by_key = {256, ymm_make_key_table, ymm_ctr_by_key};
+static const struct sl_face by_nonce = {4096, ymm_make_nonce_table, ymm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx2 = {
     .name = "vaes-avx2",
@@ -76,6 +79,7 @@ const struct sl_kernel sl_kernel_vaes_avx2 = {
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .ctr_nt = ymm_ctr_nt,
     .records = xmm_records,
     .expand_many = sl_x86_expand_many,
     .by_key = &by_key,

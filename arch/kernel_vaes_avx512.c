@@ -29,6 +29,9 @@ static ALWAYS_INLINE void zmm_tail(uint8_t *dst, const uint8_t *src, __m512i key
 #define FINISH(s, k13, k14, d) _mm512_aesenclast_epi128(s, _mm512_xor_si512(d, k14))
 #define LOAD(p) _mm512_loadu_si512(p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
+#define STORE_NT(p, v) _mm512_stream_si512((__m512i *)(p), v)
+#define FENCE() _mm_sfence()
+#define PREFETCH(p) SL_X86_PREFETCH(p)
 #define TAIL(dst, src, v, n) zmm_tail(dst, src, v, n)
 
 #include "arch/ctr_template.h"
@@ -52,8 +55,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         ctr_vectors(schedule, first, dst, src, len);
 }
 
-static const struct sl_face by_key = {4096, 8 << 20, zmm_make_key_table, zmm_ctr_by_key};
-static const struct sl_face by_nonce = {4096, 8 << 20, zmm_make_nonce_table, zmm_ctr_by_nonce};
+static const struct sl_face by_key = {4096, zmm_make_key_table, zmm_ctr_by_key};
+static const struct sl_face by_nonce = {4096, zmm_make_nonce_table, zmm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx512 = {
     .name = "vaes-avx512",
@@ -63,6 +66,8 @@ const struct sl_kernel sl_kernel_vaes_avx512 = {
     .schedule_len = SL_X86_SCHEDULE_LEN,
     .expand = sl_x86_expand,
     .ctr = ctr,
+    .ctr_nt = zmm_ctr_nt,
+    .nt_gains = 1,
     .records = records,
     .expand_many = sl_x86_expand_many,
     .by_key = &by_key,

@@ -3,11 +3,13 @@
 #include "base/wipe.h"
 #include "engine/internal.h"
 
-/* Where a table gains nothing, and for the ends that splitting cuts off, the plain kernel is at least as fast. */
+/* By length, for the ends that splitting cuts off, too. */
 static inline void run(const struct sl_path *path, struct sl_counter counter, uint8_t *dst, const uint8_t *src,
                        size_t len)
 {
-    if (path->table && len >= path->face->gains_from && len <= path->face->gains_to)
+    if (len >= path->nt_from && dst != src)
+        path->kernel->ctr_nt(path->schedule, counter.hi, counter.lo, dst, src, len);
+    else if (path->table && len >= path->table_from)
         path->face->ctr(path->schedule, path->table, counter.hi, counter.lo, dst, src, len);
     else
         path->kernel->ctr(path->schedule, counter.hi, counter.lo, dst, src, len);

@@ -74,6 +74,7 @@ enum sealane_error sealane_engine_create(sealane_engine **engine, const struct s
         sealane_engine_free(e);
         return error;
     }
+    sl_thresholds_set(e, &options->thresholds);
     *engine = e;
     return SEALANE_OK;
 }

@@ -18,6 +18,7 @@ struct sealane_engine {
     bool *wrong;                        /* per row of sl_kernels: failed its self-test here */
     _Atomic uint64_t *backend_failures; /* a pointer, since the engine is const to its users and this counts */
     struct sl_tables *tables;           /* NULL: none */
+    struct sealane_thresholds from;     /* SIZE_MAX where there is no such path */
 };
 
 /* A backend's own key, with the lock that SEALANE_THREADS_ONE asks for.  Lives outside the secret memory: the pointer
@@ -97,6 +98,8 @@ struct sl_path {
     const void *schedule;
     const struct sl_face *face;
     const uint8_t *table; /* NULL: none, and face means nothing */
+    size_t table_from;    /* bytes from which it is used */
+    size_t nt_from;       /* bytes, to another place, from which stores leave the caches alone */
 };
 
 /* Whole CTR: splits where the counter's low half wraps and where the offset cuts a block.  A nonce table must be that
@@ -130,8 +133,13 @@ void sl_key_table_free(const struct sealane_key *key);
 /* The path of a call of `len` bytes by the key's own kernel: by its round-1 table where that gains. */
 static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t len)
 {
-    struct sl_path path = {key->kernel, key->schedule, key->kernel->by_key, NULL};
-    if (path.face && key->engine->tables && len >= path.face->gains_from) {
+    const struct sealane_thresholds *from = &key->engine->from;
+    struct sl_path path = {.kernel = key->kernel,
+                           .schedule = key->schedule,
+                           .face = key->kernel->by_key,
+                           .table_from = from->key_table,
+                           .nt_from = from->non_temporal};
+    if (len >= path.table_from) {
         path.table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
         if (!path.table)
             path.table = sl_key_table_warm_up(key, len);
@@ -145,6 +153,20 @@ void sl_stream_tables_free(const struct sealane_stream *stream);
 struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter, size_t len);
 const uint8_t *sl_slot_table(const struct sl_slot *slot);
 void sl_stream_table_release(struct sl_slot *slot);
+
+#define SL_CPU_DIRECTORY "/sys/devices/system/cpu"
+
+enum {
+    SL_CACHE_SHARERS = 4,              /* at most that many hardware threads are taken to use a cache to the full */
+    SL_CACHE_SHARE_UNKNOWN = 32 << 20, /* bytes, more than most have: plain stores cost little where they fit */
+};
+
+/* Bytes of the last-level cache that a thread on this CPU can count on: what there is, divided among those who share
+ * it.  Asks the system, by the files in SL_CPU_DIRECTORY. */
+size_t sl_cache_share(const char *cpu_directory);
+
+/* From what the caller asked for, the engine's kernel and its tables. */
+void sl_thresholds_set(struct sealane_engine *engine, const struct sealane_thresholds *asked);
 
 /* True if the kernel reproduces every known answer.  Touches no global state: any thread. */
 bool sl_selftest(const struct sl_kernel *kernel);

@@ -18,7 +18,8 @@ static struct sealane_key *bind(const sealane_engine *engine, void *memory, cons
     k->engine = engine;
     k->warmth = &k->own_warmth;
     k->backend = sl_backend_key_create(engine, bytes);
-    k->direct_below = k->backend ? 0 : k->kernel->by_key && engine->tables ? k->kernel->by_key->gains_from : SIZE_MAX;
+    const struct sealane_thresholds *from = &engine->from;
+    k->direct_below = k->backend ? 0 : from->key_table < from->non_temporal ? from->key_table : from->non_temporal;
     k->records = k->backend ? NULL : k->kernel->records;
     return k;
 }

@@ -16,8 +16,7 @@ enum sealane_error sealane_stream_create(const sealane_key *key, sealane_stream 
     s->key = key;
     memcpy(s->iv, iv, sizeof s->iv);
     s->warmth = &s->own_warmth;
-    const struct sl_face *face = key->kernel->by_nonce;
-    s->table_from = face && key->engine->tables && !key->backend ? face->gains_from : SIZE_MAX;
+    s->table_from = key->backend ? SIZE_MAX : key->engine->from.stream_table;
     s->direct_below = key->direct_below < s->table_from ? key->direct_below : s->table_from;
     *stream = s;
     return SEALANE_OK;
@@ -40,7 +39,12 @@ xor_by_nonce(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const 
         size_t n = to_carry < len ? (size_t)to_carry : len;
         struct sl_slot *slot = sl_stream_table_acquire(stream, counter, n);
         if (slot) {
-            struct sl_path path = {key->kernel, key->schedule, key->kernel->by_nonce, sl_slot_table(slot)};
+            struct sl_path path = {.kernel = key->kernel,
+                                   .schedule = key->schedule,
+                                   .face = key->kernel->by_nonce,
+                                   .table = sl_slot_table(slot),
+                                   .table_from = stream->table_from,
+                                   .nt_from = key->engine->from.non_temporal};
             sl_ctr(&path, stream->iv, offset, dst, src, n);
             sl_stream_table_release(slot);
         } else {
@@ -59,7 +63,7 @@ void sealane_stream_xor(const sealane_stream *stream, uint64_t offset, uint8_t *
     sl_assert_valid(offset, dst, src, len);
     if (sl_ctr_direct(key, stream->direct_below, stream->iv, offset, dst, src, len))
         return;
-    if (len < stream->table_from || len > key->kernel->by_nonce->gains_to)
+    if (len < stream->table_from)
         sl_ctr_by_key(key, stream->iv, offset, dst, src, len);
     else
         xor_by_nonce(stream, offset, dst, src, len);

@@ -346,7 +346,7 @@ static void a_wrong_path_by_table_is_noticed(void **state)
         for (int by_nonce = 0; by_nonce < 2; by_nonce++) {
             struct sl_kernel wrong_kernel = *kernel;
             right_face = by_nonce ? *kernel->by_nonce : *kernel->by_key;
-            struct sl_face wrong = {right_face.gains_from, right_face.gains_to, right_face.make, wrong_at_the_border};
+            struct sl_face wrong = {right_face.gains_from, right_face.make, wrong_at_the_border};
             *(by_nonce ? &wrong_kernel.by_nonce : &wrong_kernel.by_key) = &wrong;
             assert_false(sl_selftest(&wrong_kernel));
         }

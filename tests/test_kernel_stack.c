@@ -38,6 +38,7 @@ static struct {
     _Alignas(SL_SCHEDULE_ALIGN) uint8_t by_key[SL_FACE_TABLE_LEN];
     _Alignas(SL_SCHEDULE_ALIGN) uint8_t by_nonce[SL_FACE_TABLE_LEN];
     _Alignas(64) uint8_t data[DATA_LEN];
+    _Alignas(64) uint8_t other[16 + DATA_LEN];
     size_t len;
 } job;
 
@@ -48,6 +49,12 @@ static void run_ctr(void)
 {
     job.kernel->ctr(job.holders[0].schedule, sl_load_be64(job.ivs[0]), sl_load_be64(job.ivs[0] + 8), job.data, job.data,
                     job.len);
+}
+
+static void run_nt(void)
+{
+    job.kernel->ctr_nt(job.holders[0].schedule, sl_load_be64(job.ivs[0]), sl_load_be64(job.ivs[0] + 8), job.other + 16,
+                       job.data, job.len);
 }
 
 static void run_by_key(void)
@@ -190,6 +197,8 @@ static size_t left_by_lengths(void)
     for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
         job.len = lens[i];
         found += left_by("ctr", "one message", run_ctr);
+        if (job.kernel->ctr_nt)
+            found += left_by("ctr past the caches", "one message", run_nt);
         if (job.kernel->by_key)
             found += left_by("ctr by key", "one message", run_by_key);
         if (job.kernel->by_nonce)

@@ -62,6 +62,19 @@ struct sealane_backend {
 
 /* ---- Engine ---- */
 
+/* Bytes of one call from which it takes another path to the same result.  0: the default; SIZE_MAX: never.
+ * `sealane-bench --calibrate` measures where each pays. */
+struct sealane_thresholds {
+    size_t key_table;    /* by a table of the key, if that has one by then (see table_bytes) */
+    size_t stream_table; /* sealane_stream_xor: by a table of the stream */
+
+    /* Where dst != src and dst is aligned to 16 bytes at the start of a block of the keystream: by stores that go past
+     * the caches, so that dst is in none of them afterwards.  The default is half of what the creating thread can count
+     * on of its CPU's last-level cache, as src takes the other half: its size divided by the hardware threads that
+     * share it, at most 4 of them; 16 MiB where the system does not tell; never with kernels that gain nothing. */
+    size_t non_temporal;
+};
+
 struct sealane_engine_options {
     size_t size;                           /* sizeof(struct sealane_engine_options) */
     const char *kernel;                    /* force this kernel by name; NULL: the best one that is usable */
@@ -75,13 +88,18 @@ struct sealane_engine_options {
      * Tables are indexed by the last byte of the counter block, which shows in the cache.  So 0 is what secret IVs need
      * (a CTR_DRBG's V); those of files and messages are public. */
     size_t table_bytes;
+
+    struct sealane_thresholds thresholds; /* all 0: the defaults */
 };
 
 enum { SEALANE_TABLE_BYTES = 256 * 1024 /* the default */ };
 
 #define SEALANE_ENGINE_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
-        sizeof(struct sealane_engine_options), NULL, NULL, 0, SEALANE_TABLE_BYTES                                      \
+        sizeof(struct sealane_engine_options), NULL, NULL, 0, SEALANE_TABLE_BYTES,                                     \
+        {                                                                                                              \
+            0, 0, 0                                                                                                    \
+        }                                                                                                              \
     }
 
 /* Creates an engine; options NULL means the defaults.  Errors: KERNEL_UNKNOWN, KERNEL_UNUSABLE (a forced kernel this
@@ -113,6 +131,9 @@ struct sealane_kernel_info {
  * capacity 0) and returns how many kernels there are. */
 SEALANE_API size_t sealane_engine_kernels(const sealane_engine *engine, struct sealane_kernel_info *info,
                                           size_t capacity);
+
+/* The thresholds of this engine; SIZE_MAX: its kernel has no such path, or it has no tables. */
+SEALANE_API void sealane_engine_thresholds(const sealane_engine *engine, struct sealane_thresholds *thresholds);
 
 /* How often the backend failed and the engine's own kernel served instead.  0 without a backend.  Any thread. */
 SEALANE_API uint64_t sealane_engine_backend_failures(const sealane_engine *engine);
