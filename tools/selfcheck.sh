@@ -97,6 +97,7 @@ for compiler in gcc clang aarch64-linux-gnu-gcc; do
     expect_taint $compiler BRANCH 'planted.*the branch depends on a secret'
     expect_taint $compiler INDEX 'planted.*the address depends on a secret'
     expect_taint $compiler SPILL 'planted.*the branch depends on a secret'
+    expect_taint $compiler STACK_ARRAY 'planted.*the branch depends on a secret'
     expect_taint $compiler CALLEE 'callee.*the branch depends on a secret'
     expect_taint $compiler DIVISION 'the time of a division depends on a secret'
     expect_taint $compiler SHIFT 'a shift count depends on a secret'

@@ -26,6 +26,7 @@ enum plant {
     PLANT_BRANCH,
     PLANT_INDEX,
     PLANT_SPILL,
+    PLANT_STACK_ARRAY,
     PLANT_VECTOR_MASK,
     PLANT_STORE_MASK,
     PLANT_CALLEE,
@@ -74,6 +75,13 @@ static ALWAYS_INLINE void misuse(vec vector, uint8_t *dst)
         volatile uint64_t slot = secret;
         if (slot & 4)
             sink = 2;
+        break;
+    }
+    case PLANT_STACK_ARRAY: {
+        volatile uint64_t words[8];
+        words[sink & 7] = secret;
+        if (words[6] & 4)
+            sink = 7;
         break;
     }
 #ifdef __AVX512VL__

@@ -11,16 +11,16 @@ def words(text):
 
 CONDITIONAL = re.compile(r"b\.\w+$")
 TEST_AND_BRANCH = words("cbz cbnz tbz tbnz")
-LOADS = {"ldr": 0, "ldur": 0, "ldp": 0, "ldnp": 0, "ld1": 0, "ld1r": 0, "ldrb": 1, "ldurb": 1, "ldrh": 2, "ldurh": 2, "ldrsw": 4, "ldursw": 4,
+LOADS = {"ldr": 0, "ldur": 0, "ldp": 0, "ldnp": 0, "ld1": 0, "ld1r": 0, "ld2": 0, "ld3": 0, "ld4": 0, "ldrb": 1, "ldurb": 1, "ldrh": 2, "ldurh": 2, "ldrsw": 4, "ldursw": 4,
          "ldrsb": 1, "ldrsh": 2}
-STORES = {"str": 0, "stur": 0, "stp": 0, "stnp": 0, "st1": 0, "strb": 1, "sturb": 1, "strh": 2, "sturh": 2}
+STORES = {"str": 0, "stur": 0, "stp": 0, "stnp": 0, "st1": 0, "st2": 0, "st3": 0, "st4": 0, "strb": 1, "sturb": 1, "strh": 2, "sturh": 2}
 # The destination is a function of the other operands.
 PLAIN = words("mov fmov movi mvni movz movn dup umov smov rev rev16 rev32 rev64 ext aesmc aesimc eor eor3 orr orn and bic eon mvn not neg add sub mul "
               "umulh smulh lsl lsr asr ror ubfx sbfx ubfiz sbfiz extr shl ushr sshr sxtw uxtw uxtb uxth sxtb sxth adr xtn uxtl ushll zip1 zip2 "
               "uzp1 uzp2 trn1 trn2 tbl cmeq cmtst cmhi cmhs cmgt cmge madd msub umaddl smaddl umull smull clz rbit cnt addv umaxv uminv bcax rax1 "
-              "xar")
+              "xar uxtl2 sxtl sxtl2 shll shll2 ushll2 shrn addp")
 # The destination takes part.
-TAKES_PART = words("aese aesd ins movk bfi bfxil bfm sli sri bsl bit bif tbx mla mls xtn2 usra ssra")
+TAKES_PART = words("aese aesd ins movk bfi bfxil bfm sli sri bsl bit bif tbx mla mls xtn2 shrn2 usra ssra")
 SETS_FLAGS = words("adds subs ands bics negs cmp cmn tst")
 SELECTS = words("csel csinc csinv csneg cset csetm cinc cinv cneg")
 SHIFTS = words("lsl lsr asr ror ushl sshl")
@@ -60,6 +60,15 @@ def parse_operand(text):
 def split(text):
     """Operands in order, brackets and braces kept together."""
     return [part.strip() for part in re.findall(r"(?:\[[^\]]*\]!?|\{[^}]*\}(?:\[\d+\])?|[^,\[{]+(?:\[\d+\])?)+", text) if part.strip()]
+
+
+def registers_of(text):
+    """The registers of an operand, which may be a list: {v4.4s-v7.4s} or {v2.d}[1]."""
+    names = re.split(r",\s*", re.sub(r"[{}]", "", text))
+    if match := re.match(r"v(\d+)(\.\w+)-v(\d+)", names[0]):
+        first, last = int(match[1]), int(match[3])
+        return [f"v{(first + n) % 32}{match[2]}" for n in range((last - first) % 32 + 1)]
+    return names
 
 
 class Machine:
@@ -156,8 +165,7 @@ class Machine:
     def memory(self, a, state, i, name):
         parts = split(i.text)
         at = next(n for n, part in enumerate(parts) if part.startswith("["))
-        listed = [name for part in parts[:at] for name in re.split(r",\s*", part.strip("{}"))]
-        targets = [parse_operand(part) for part in listed]
+        targets = [parse_operand(register) for part in parts[:at] for register in registers_of(part)]
         if None in targets:
             a.say(f"an operand that is not understood: {i.text}")
             return

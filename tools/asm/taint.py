@@ -7,7 +7,11 @@ one another.  The kinds:
     any       a number, or a pointer to what is secret or becomes so
     public    a pointer to memory without secrets; what is loaded from there is a pointer or number that is no secret
     records   a pointer into an array of struct sealane_record, whose addresses and lengths are no secrets
-    stackN    an address in a stack frame: what was stored there decides
+    stackN    an address in a stack frame: what was stored there decides.  Here c + n m has n >= 0: an index that is not known counts upwards
+              from the address that it is added to, which is what arrays in C do
+
+    global    a pointer to a variable of another library; a guard is what the stack protector has there, and puts behind arrays: writes to those
+              do not reach it
 
 So a load is secret unless it is shown to be from memory without secrets.  Nothing but the stack is written and then read again in these
 functions as far as this analysis believes: what they load through any other pointer counts as secret already, and records, IVs
@@ -24,6 +28,8 @@ def known(number):
 
 PUBLIC = (False, "any", 0, 1)
 SECRET = (True, "any", 0, 1)
+LOW_BYTE = ".8"
+ANYWHERE = -1 << 40  # lower than any offset in a frame
 
 
 def of(secret, kind="any"):
@@ -43,21 +49,25 @@ def join(a, b):
     if a == b:
         return a
     m = math.gcd(a[3], b[3], abs(a[2] - b[2]))
-    return (a[0] or b[0], a[1] if a[1] == b[1] else "any", *_reduce(a[2], m))
+    if a[1] != b[1] or not a[1].startswith("stack"):
+        return (a[0] or b[0], a[1] if a[1] == b[1] else "any", *_reduce(a[2], m))
+    low = min(a[2], b[2])
+    if a[3] and low < a[2]:
+        low = ANYWHERE  # it walks downwards
+    return (a[0] or b[0], a[1], low, m)
 
 
 def add(a, b, sign=1):
     """a + b, or a - b."""
-    if a[1] == "any":
-        kind = b[1] if sign == 1 else "any"
-    elif b[1] == "any":
-        kind = a[1]
-    else:
-        kind = "any"
+    secret, m = a[0] or b[0], math.gcd(a[3], b[3])
     if a[1] != "any" and b[1] != "any":
-        return of(a[0] or b[0])
-    m = math.gcd(a[3], b[3])
-    return (a[0] or b[0], kind, *_reduce(a[2] + sign * b[2], m))
+        return of(secret)
+    kind = a[1] if a[1] != "any" or sign == -1 else b[1]
+    if sign == -1 and b[1] != "any":
+        kind = "any"
+    if kind.startswith("stack"):
+        return (secret, kind, ANYWHERE if sign == -1 and b[3] else a[2] + sign * b[2], m)
+    return (secret, kind, *_reduce(a[2] + sign * b[2], m))
 
 
 def times(a, factor):
@@ -65,8 +75,8 @@ def times(a, factor):
 
 
 class State:
-    """Registers; flags under the name `flags`; the stack in cells of 4 bytes: (frame, offset / 4) -> (value, start, size).  `smeared` are
-    frames that a secret was written to at an address that is not known."""
+    """Registers, and under REGISTER + LOW_BYTE the last byte where that was written apart from the rest; flags under the name `flags`; the stack in cells of 4 bytes: (frame, offset / 4) -> (value, start, size).  `smeared` are
+    (frame, offset): from there on a secret was written somewhere."""
 
     __slots__ = ("registers", "stack", "smeared")
 
@@ -81,10 +91,17 @@ class State:
     def get(self, register):
         return self.registers.get(register, PUBLIC)
 
+    def set(self, register, value):
+        self.registers[register] = value
+        self.registers.pop(register + LOW_BYTE, None)
+
     def merge(self, other):
         """Takes the other's possibilities in; whether that changed anything."""
         changed = False
         for name in other.registers.keys() | self.registers.keys():
+            if name.endswith(LOW_BYTE) and (name not in other.registers or name not in self.registers):
+                changed |= self.registers.pop(name, None) is not None
+                continue
             old = self.get(name)
             new = join(old, other.get(name))
             if new != old:
@@ -110,22 +127,25 @@ class State:
 
     def load_stack(self, address, size):
         frame = address[1]
+        smeared = any(at[0] == frame and (address[3] or at[1] < address[2] + size) for at in self.smeared)
         if address[3] != 0:
-            cells = [cell for at, cell in self.stack.items() if at[0] == frame]
-            return of(frame in self.smeared or any(cell[0][0] for cell in cells))
+            low = address[2] // 4
+            return of(smeared or any(cell[0][0] for at, cell in self.stack.items() if at[0] == frame and at[1] >= low))
         first, last = address[2] // 4, (address[2] + size - 1) // 4
         cells = [self.stack.get((frame, at)) for at in range(first, last + 1)]
         if cells[0] and cells[0][1:] == (address[2], size) and all(cell == cells[0] for cell in cells):
             value = cells[0][0]
-            return (value[0] or frame in self.smeared, *value[1:])
-        return of(frame in self.smeared or any(cell and cell[0][0] for cell in cells))
+            if value[1] == "guard":
+                return value
+            return (value[0] or smeared, *value[1:])
+        return of(smeared or any(cell and cell[0][0] for cell in cells))
 
     def store_stack(self, address, size, value, certain=True):
         """`certain`: the whole of it is overwritten, so that what was there is gone."""
         frame = address[1]
         if address[3] != 0:
             if value[0]:
-                self.smeared |= {frame}
+                self.smeared |= {(frame, address[2])}
             return
         certain = certain and address[2] % 4 == 0 and size % 4 == 0
         for at in range(address[2] // 4, (address[2] + size - 1) // 4 + 1):
@@ -146,6 +166,7 @@ class Analysis:
         self.externals = externals
         self.findings = {}
         self.visited = set()
+        self.encodings = set()  # of vector instructions on x86
         self.checked = {"load": set(), "store": set(), "branch": set()}
         self.memory = {}
         self.at = None
@@ -166,7 +187,9 @@ class Analysis:
         self.check_address(address)
         kind = address[1]
         if kind == "any" and address[3] == 0 and self.image.is_got(address[2]):
-            return of(False, "public")  # the address of a variable of another library, such as the stack protector's
+            return of(False, "global")  # the address of a variable of another library: the stack protector's
+        if kind == "global":
+            return of(False, "guard")
         if kind == "public" or (kind == "any" and address[3] == 0 and self.image.is_constant(address[2])):
             return PUBLIC
         if kind == "records":
@@ -249,10 +272,11 @@ class Analysis:
             return False
         state.registers, state.stack, state.smeared = end.registers, end.stack, end.smeared
         for register in self.machine.preserved:
-            if register in before.registers:
-                state.registers[register] = before.registers[register]
-            else:
-                state.registers.pop(register, None)
+            for name in (register, register + LOW_BYTE):
+                if name in before.registers:
+                    state.registers[name] = before.registers[name]
+                else:
+                    state.registers.pop(name, None)
         return True
 
     def _remembered(self, target, state, calls):
@@ -270,9 +294,8 @@ class Analysis:
             if kind.startswith("public") and argument[0]:
                 self.say(f"a secret decides an argument of {name}")
             if kind == "public*=" and argument[1].startswith("stack"):
-                state.store_stack((False, argument[1], 0, 1), 1, SECRET)
+                state.store_stack((False, argument[1], argument[2], 1), 1, SECRET)
         for register in list(state.registers):
-            if register not in self.machine.preserved and register != self.machine.stack_pointer:
-                state.registers[register] = PUBLIC
-        state.registers[self.machine.result] = SECRET if "secret" in self.externals[name] else PUBLIC
+            if register not in self.machine.preserved and not register.endswith(LOW_BYTE):
+                state.set(register, PUBLIC)
         return True

@@ -49,7 +49,6 @@ ARITHMETIC = words("add sub and or xor adc sbb imul shl sal shr sar rol ror rcl 
 UNARY = words("neg inc dec not bswap")
 COMPARE = words("cmp test bt ptest vptest vtestps vtestpd kortestb kortestw kortestd kortestq ktestb ktestw ktestd ktestq comiss comisd ucomiss "
                 "ucomisd vucomiss vucomisd")
-NO_FLAGS = words("not bswap bzhi_never")
 VEX_PREFIXES = words("vaes vpxor vpor vpand vpadd vpsub vpshuf vpsll vpsrl vpsra vprol vpror vpunpck vpbroadcast vbroadcast vinsert vextract "
                      "vpinsr vpextr vpalignr valign vpblend vblend vshuf vperm vpclmul vpmulu vpmull vxor vor vand vunpck vpmov vpack vpcmpeq vpcmp "
                      "vpternlog vmovd vmovq vmovh vmovl vmovs vpabs vgf2p8 vpshld vpshrd vpmax vpmin vpmultishift vptestn vptestm")
@@ -70,7 +69,8 @@ class Memory:
 class Operand:
     """A register (family and bits), a number, or memory; `mask` and `zeroing` where it is written under a mask."""
 
-    def __init__(self, register=None, bits=0, number=None, memory=None, mask=None, zeroing=False):
+    def __init__(self, register=None, bits=0, number=None, memory=None, mask=None, zeroing=False, low_byte=False):
+        self.low_byte = low_byte
         self.register, self.bits, self.number, self.memory, self.mask, self.zeroing = register, bits, number, memory, mask, zeroing
 
 
@@ -85,7 +85,7 @@ def parse_operand(text):
     text = re.sub(r"\{[^}]*\}", "", text).strip()
     common = {"mask": mask[1] if mask else None, "zeroing": zeroing}
     if text in FAMILY:
-        return Operand(register=FAMILY[text][0], bits=FAMILY[text][1], **common)
+        return Operand(register=FAMILY[text][0], bits=FAMILY[text][1], low_byte=FAMILY[text][1] == 8 and text[1] != "h", **common)
     if re.match(r"-?(0x[0-9a-f]+|[0-9]+)$", text):
         return Operand(number=int(text, 16 if "x" in text else 10), **common)
     match = re.match(r"(?:(\w+) (?:PTR|BCST) )?(?:(\w\w):)?(?:\[(.*)\]|(0x[0-9a-f]+))$", text)
@@ -143,7 +143,7 @@ class Machine:
 
     def address(self, state, m, instruction):
         if m.segment == "fs":
-            return (False, "public", 0, 1)
+            return (False, "global", 0, 1)
         if m.base == "rip":
             to = instruction.comment
             kind = "public" if to is not None and self.image.is_constant(to) else "any"
@@ -167,6 +167,8 @@ class Machine:
                 a.say("the mask of a memory access depends on a secret")
             return a.load(state, self.address(state, m, a.at), m.size or size or 64)
         value = state.get(operand.register)
+        if operand.low_byte:
+            value = state.registers.get(operand.register + taint.LOW_BYTE, value)
         if operand.bits < 64:
             return value if value[3] == 0 and 0 <= value[2] < 1 << 31 and value[1] == "any" else taint.of(value[0])
         return value
@@ -180,6 +182,9 @@ class Machine:
             return
         if operand.mask:
             value = taint.of(value[0] or state.get(operand.mask)[0] or (not operand.zeroing and state.get(operand.register)[0]))
+        state.registers.pop(operand.register + taint.LOW_BYTE, None)
+        if operand.low_byte:
+            state.registers[operand.register + taint.LOW_BYTE] = taint.of(value[0])
         if operand.bits < 32 and operand.register[0] == "r":
             value = taint.of(value[0] or state.get(operand.register)[0])
         elif operand.bits == 32 and operand.register[0] == "r":
@@ -255,9 +260,9 @@ class Machine:
         elif name in SET:
             self.write(a, state, ops[0], taint.of(state.get("flags")[0]))
         elif name in ("cdq", "cqo", "cwd"):
-            state.registers["rdx"] = taint.of(state.get("rax")[0])
+            state.set("rdx", taint.of(state.get("rax")[0]))
         elif name in ("cdqe", "cwde"):
-            state.registers["rax"] = taint.of(state.get("rax")[0])
+            state.set("rax", taint.of(state.get("rax")[0]))
         elif name in ("mul", "imul", "div", "idiv") and len(ops) == 1:
             self.multiply(a, state, name, ops[0])
         elif name in ("mulx",):
@@ -291,18 +296,18 @@ class Machine:
             if secret:
                 a.say("the time of a division depends on a secret")
         for register in ("rax", "rdx"):
-            state.registers[register] = taint.of(secret)
+            state.set(register, taint.of(secret))
         self.flags(state, secret)
 
     def string(self, a, state, name):
         a.check_address(state.get("rcx"))
         value = state.get("rax")
         if "movs" in name:
-            value = a.load(state, (*state.get("rsi")[:2], 0, 1), 8)
-        a.store(state, (*state.get("rdi")[:2], 0, 1), 8, value)
+            value = a.load(state, (*state.get("rsi")[:3], 1), 8)
+        a.store(state, (*state.get("rdi")[:3], 1), 8, value)
         for register in ("rcx", "rdi", "rsi"):
-            kind = state.get(register)[1]
-            state.registers[register] = (False, kind, 0, 1)
+            _, kind, low, _ = state.get(register)
+            state.set(register, (False, kind, low, 1))
 
     def arithmetic(self, a, state, name, ops):
         three = len(ops) == 3 and name not in ("shld", "shrd")
@@ -334,6 +339,10 @@ class Machine:
         self.write(a, state, ops[0], value)
 
     def vector(self, a, state, name, ops):
+        if any(operand.register and operand.register[0] == "v" for operand in ops):
+            a.encodings.add(name[0] == "v")
+            if len(a.encodings) == 2:
+                a.say("instructions for 128-bit registers that leave upper halves as they are, beside ones for wider: not followed")
         if name in COPY or name in CONVERT:
             value = self.read(a, state, ops[1], ops[0].bits // 8)
             self.write(a, state, ops[0], value if name in COPY and ops[0].bits < 128 and ops[0].register else taint.of(value[0]),
