@@ -64,7 +64,10 @@ int main(int argc, char **argv)
         ".TP\n\\fBkernels\\fR\nthe cipher alone, from 16 bytes to 256 MiB a call\n"
         ".TP\n\\fBfiles\\fR\nsealing and unsealing a file, against cp and sync\n"
         ".TP\n\\fBoverhead\\fR\nwhat encryption at rest costs a column store\n"
-        ".PP\nAll of them take about two minutes.\n");
+        ".PP\nThese take about two minutes. Others are only measured if \\fB\\-\\-suite\\fR names them:\n"
+        ".TP\n\\fBbatch\\fR\nmany small records in one call\n"
+        ".TP\n\\fBsmall\\fR\nsingle calls of 16 to 1500 bytes\n"
+        ".TP\n\\fBdram\\fR\n16 and 256 MiB, in place and not, beside copies of as much\n");
     write_options();
     printf(
         ".SH EXIT STATUS\n.TP\n0\ndone\n"

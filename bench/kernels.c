@@ -1,4 +1,4 @@
-/* Suite `kernels`: AES-256-CTR in place, one warm key, another IV each call. */
+/* Suites `kernels`, `small` and `dram`: AES-256-CTR with one warm key, another IV each call. */
 #define _GNU_SOURCE
 #include "bench/kernels.h"
 
@@ -13,9 +13,14 @@ enum {
     GUARD_LEN = 4096,
     RANDOM_LEN = 64 << 20,
     PIECE = 4096,
+    APART = BUFFER_LEN + GUARD_LEN,
 };
 
+static const size_t small_sizes[] = {16, 32, 48, 64, 100, 128, 192, 256, 300, 512, 1000, 1024, 1500};
+static const size_t dram_sizes[] = {16 << 20, BUFFER_LEN};
 static const size_t sizes[] = {16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20, BUFFER_LEN};
+
+extern const struct bench_suite bench_suite_dram;
 
 static uint8_t *buffer;
 static uint8_t key[KERNELS_KEY_LEN];
@@ -43,6 +48,32 @@ static size_t kernels_cases(const struct bench_options *options, struct bench_ca
     return count;
 }
 
+static size_t small_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
+{
+    size_t count = 0;
+    (void)options;
+    for (; count < sizeof(small_sizes) / sizeof(small_sizes[0]) && count < capacity; count++) {
+        snprintf(cases[count].name, sizeof(cases[count].name), "%zu", small_sizes[count]);
+        cases[count].bytes = small_sizes[count];
+        cases[count].argument = 0;
+    }
+    return count;
+}
+
+/* What is left out above 16 MiB as too slow is known by then. */
+static size_t dram_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
+{
+    size_t count = 0;
+    (void)options;
+    for (size_t s = 0; s < sizeof(dram_sizes) / sizeof(dram_sizes[0]); s++)
+        for (int in_place = 0; in_place < 2 && count < capacity; in_place++, count++) {
+            snprintf(cases[count].name, sizeof(cases[count].name), "bytes:%zu/inplace:%d", dram_sizes[s], in_place);
+            cases[count].bytes = dram_sizes[s];
+            cases[count].argument = (uint64_t)!in_place;
+        }
+    return count;
+}
+
 static void shuffle_places(void)
 {
     const uint32_t count = RANDOM_LEN / PIECE;
@@ -61,10 +92,10 @@ static enum bench_status kernels_begin(const struct bench_options *options)
 {
     (void)options;
     /* Pages are touched by the cases that need them. */
-    void *memory = mmap(NULL, (size_t)BUFFER_LEN + GUARD_LEN, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory =
+        mmap(NULL, 2 * (size_t)APART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
-        bench_error("no memory for a buffer of 256 MiB");
+        bench_error("no address space for two buffers of 256 MiB");
         return BENCH_FAILED;
     }
     buffer = memory;
@@ -78,7 +109,7 @@ static enum bench_status kernels_begin(const struct bench_options *options)
 
 static void kernels_end(void)
 {
-    munmap(buffer, (size_t)BUFFER_LEN + GUARD_LEN);
+    munmap(buffer, 2 * (size_t)APART);
     buffer = NULL;
 }
 
@@ -86,11 +117,13 @@ void kernels_work_init(struct kernels_work *work, const struct bench_row *row)
 {
     memset(work, 0, sizeof(*work));
     work->buffer = buffer;
+    const int dram = row->suite == &bench_suite_dram, random = !dram && row->kase->argument;
     work->len = (size_t)row->kase->bytes;
-    work->span = row->kase->argument ? (size_t)row->kase->argument : work->len;
+    work->apart = dram && row->kase->argument ? (size_t)APART : 0;
+    work->span = random ? (size_t)row->kase->argument : work->len;
     work->ivs = (const uint8_t(*)[KERNELS_IV_LEN])ivs;
-    work->places = row->kase->argument ? places : only_place;
-    work->place_mask = row->kase->argument ? sizeof(places) / sizeof(places[0]) - 1 : 0;
+    work->places = random ? places : only_place;
+    work->place_mask = random ? sizeof(places) / sizeof(places[0]) - 1 : 0;
 }
 
 /* ---- Proof before timing ---- */
@@ -112,12 +145,12 @@ static void reference_iv(const struct kernels_work *work, uint64_t call, uint8_t
     *skip = (size_t)(offset % 16);
 }
 
-/* Undoes what `calls` calls of a run did, with OpenSSL. */
+/* Undoes what `calls` calls of a run did, with OpenSSL; of those to another place, the last. */
 static int undo(const struct kernels_work *work, uint64_t calls)
 {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     int ok = context != NULL;
-    for (uint64_t call = 0; call < calls && ok; call++) {
+    for (uint64_t call = work->apart ? calls - 1 : 0; call < calls && ok; call++) {
         uint8_t iv[KERNELS_IV_LEN], skipped[16] = {0}, *at = kernels_place(work, call);
         size_t skip;
         int got;
@@ -130,19 +163,19 @@ static int undo(const struct kernels_work *work, uint64_t calls)
     return ok;
 }
 
-static void fill_span(size_t len)
+static void fill_span(uint8_t *span, size_t len)
 {
     for (size_t at = 0; at < len; at += PIECE)
-        bench_fill(buffer + at, len - at < PIECE ? len - at : PIECE, at + 3);
+        bench_fill(span + at, len - at < PIECE ? len - at : PIECE, at + 3);
 }
 
-static int span_is_intact(size_t len)
+static int span_is_intact(const uint8_t *span, size_t len)
 {
     uint8_t expected[PIECE];
     for (size_t at = 0; at < len; at += PIECE) {
         size_t n = len - at < PIECE ? len - at : PIECE;
         bench_fill(expected, n, at + 3);
-        if (memcmp(buffer + at, expected, n) != 0)
+        if (memcmp(span + at, expected, n) != 0)
             return 0;
     }
     return 1;
@@ -152,11 +185,15 @@ static enum bench_status prove(const struct bench_row *row, struct kernels_work 
 {
     const size_t all = work->len, span = work->span + 64; /* with guards behind */
     work->len = len;
-    fill_span(span);
+    fill_span(buffer, span);
+    if (work->apart) {
+        fill_span(buffer + work->apart, span);
+        memset(buffer, 0, len);
+    }
     enum bench_status status = row->implementation->run(work, calls);
-    int undone = status == BENCH_OK && undo(work, calls);
+    int undone = status == BENCH_OK && (work->copies || undo(work, calls));
     work->len = all;
-    if (status == BENCH_OK && undone && span_is_intact(span))
+    if (status == BENCH_OK && undone && span_is_intact(buffer, span) && span_is_intact(buffer + work->apart, span))
         return BENCH_OK;
     bench_error("%s: the output for %zu bytes differs from OpenSSL's; nothing was timed", row->full_name, len);
     return BENCH_FAILED;
@@ -170,7 +207,7 @@ static enum bench_status kernels_verify(const struct bench_row *row, void *state
         return prove(row, work, len, 1);
     enum bench_status status = prove(row, work, len, 3);
     /* A partial last block of every length. */
-    for (size_t less = 1; less < 16 && len <= 4096 && !row->kase->argument && status == BENCH_OK; less++)
+    for (size_t less = 1; less < 16 && len <= 4096 && work->span == len && status == BENCH_OK; less++)
         status = prove(row, work, len - less, 3);
     return status;
 }
@@ -184,4 +221,29 @@ const struct bench_suite bench_suite_kernels = {
     .end = kernels_end,
     .verify = kernels_verify,
     .report = kernels_report,
+};
+
+const struct bench_suite bench_suite_small = {
+    .name = "small",
+    .default_rounds = 25,
+    .discard_rounds = 1,
+    .on_request = 1,
+    .counts_cycles = 1,
+    .cases = small_cases,
+    .begin = kernels_begin,
+    .end = kernels_end,
+    .verify = kernels_verify,
+    .report = kernels_report,
+};
+
+const struct bench_suite bench_suite_dram = {
+    .name = "dram",
+    .default_rounds = 15,
+    .discard_rounds = 1,
+    .on_request = 1,
+    .cases = dram_cases,
+    .begin = kernels_begin,
+    .end = kernels_end,
+    .verify = kernels_verify,
+    .report = dram_report,
 };

@@ -1,5 +1,5 @@
-/* What the implementations of the `kernels` suite share: the same buffer, IVs and places for everyone, so that no row
- * differs in anything but the call it makes. */
+/* What the implementations of the suites `kernels`, `small` and `dram` share: the same buffer, IVs and places for
+ * everyone, so that no row differs in anything but the call it makes. */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H
 
@@ -12,7 +12,9 @@ enum {
 };
 
 struct kernels_work {
-    uint8_t *buffer; /* encrypted in place; page aligned */
+    uint8_t *buffer; /* where results go; page aligned */
+    size_t apart;    /* 0: in place; else the data is read so many bytes behind where its result goes */
+    int copies;      /* non-zero: the row encrypts nothing */
     size_t len;      /* bytes of one call; read it anew in every run */
     size_t span;     /* bytes of `buffer` that the case may touch */
     /* Random IVs, 16-byte aligned, as counter blocks with the top bit of their last 32 bits clear: peers that count in
@@ -44,7 +46,15 @@ static inline uint64_t kernels_offset(const struct kernels_work *work, uint64_t 
     return work->place_mask ? work->places[i & work->place_mask] : i * work->len;
 }
 
-/* The suite's table. */
+/* One implementation in each of the three suites; benches.def says which are used. */
+#define KERNELS_IMPLEMENTATION(id, ...)                                                                                \
+    const struct bench_implementation bench_kernels_##id = {__VA_ARGS__};                                              \
+    const struct bench_implementation bench_small_##id = {__VA_ARGS__};                                                \
+    const struct bench_implementation bench_dram_##id = {__VA_ARGS__}
+
+/* The tables of the suites. */
+enum bench_status dram_report(const struct bench_options *options, const struct bench_result *results, size_t count,
+                              FILE *out);
 enum bench_status kernels_report(const struct bench_options *options, const struct bench_result *results, size_t count,
                                  FILE *out);
 

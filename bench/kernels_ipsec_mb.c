@@ -51,7 +51,7 @@ static enum bench_status run_job(void *memory, uint64_t iterations)
         IMB_JOB *job = IMB_GET_NEXT_JOB(manager);
         ipsec_mb_fill(job, &state->key);
         job->iv = kernels_iv(&work, i);
-        job->src = place;
+        job->src = place + work.apart;
         job->dst = place;
         job->msg_len_to_cipher_in_bytes = work.len;
         job = IMB_SUBMIT_JOB_NOCHECK(manager);
@@ -71,7 +71,7 @@ static enum bench_status run_burst(void *memory, uint64_t iterations)
     for (uint64_t i = 0; i < iterations; i++) {
         uint8_t *place = kernels_place(&work, i);
         job->iv = kernels_iv(&work, i);
-        job->src = place;
+        job->src = place + work.apart;
         job->dst = place;
         if (!ipsec_mb_burst(manager, job, 1))
             return BENCH_FAILED;
@@ -79,8 +79,7 @@ static enum bench_status run_burst(void *memory, uint64_t iterations)
     return BENCH_OK;
 }
 
-const struct bench_implementation bench_kernels_ipsec_mb_job = {
-    .name = "ipsec-mb:job", .setup = setup, .run = run_job, .teardown = teardown};
+KERNELS_IMPLEMENTATION(ipsec_mb_job, .name = "ipsec-mb:job", .setup = setup, .run = run_job, .teardown = teardown);
 
-const struct bench_implementation bench_kernels_ipsec_mb_burst = {
-    .name = "ipsec-mb:burst", .setup = setup, .run = run_burst, .teardown = teardown};
+KERNELS_IMPLEMENTATION(ipsec_mb_burst, .name = "ipsec-mb:burst", .setup = setup, .run = run_burst,
+                       .teardown = teardown);

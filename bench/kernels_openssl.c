@@ -43,7 +43,7 @@ static enum bench_status run_evp_iv(void *memory, uint64_t iterations)
         uint8_t *place = kernels_place(&work, i);
         int got;
         if (EVP_EncryptInit_ex(context, NULL, NULL, NULL, kernels_iv(&work, i)) != 1 ||
-            EVP_EncryptUpdate(context, place, &got, place, (int)work.len) != 1)
+            EVP_EncryptUpdate(context, place, &got, place + work.apart, (int)work.len) != 1)
             return BENCH_FAILED;
     }
     return BENCH_OK;
@@ -62,7 +62,7 @@ static enum bench_status run_clickhouse_way(void *memory, uint64_t iterations)
             return BENCH_FAILED;
         int ok = EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), NULL, NULL, NULL) == 1 &&
                  EVP_EncryptInit_ex(context, NULL, NULL, kernels_key, kernels_iv(&work, i)) == 1 &&
-                 EVP_EncryptUpdate(context, place, &got, place, (int)work.len) == 1 &&
+                 EVP_EncryptUpdate(context, place, &got, place + work.apart, (int)work.len) == 1 &&
                  EVP_EncryptFinal_ex(context, place + got, &rest) == 1;
         EVP_CIPHER_CTX_free(context);
         if (!ok)
@@ -71,8 +71,8 @@ static enum bench_status run_clickhouse_way(void *memory, uint64_t iterations)
     return BENCH_OK;
 }
 
-const struct bench_implementation bench_kernels_openssl_evp_iv = {
-    .name = "openssl:evp-iv", .setup = setup, .run = run_evp_iv, .teardown = teardown};
+KERNELS_IMPLEMENTATION(openssl_evp_iv, .name = "openssl:evp-iv", .setup = setup, .run = run_evp_iv,
+                       .teardown = teardown);
 
-const struct bench_implementation bench_kernels_openssl_clickhouse_way = {
-    .name = "openssl:clickhouse-way", .setup = setup, .run = run_clickhouse_way, .teardown = teardown};
+KERNELS_IMPLEMENTATION(openssl_clickhouse_way, .name = "openssl:clickhouse-way", .setup = setup,
+                       .run = run_clickhouse_way, .teardown = teardown);

@@ -98,7 +98,7 @@ static enum bench_status run(void *memory, uint64_t iterations)
     const sealane_key *key = state->key;
     for (uint64_t i = 0; i < iterations; i++) {
         uint8_t *place = kernels_place(&work, i);
-        sealane_ctr_xor(key, kernels_iv(&work, i), 0, place, place, work.len);
+        sealane_ctr_xor(key, kernels_iv(&work, i), 0, place, place + work.apart, work.len);
     }
     return BENCH_OK;
 }
@@ -110,16 +110,15 @@ static enum bench_status run_stream(void *memory, uint64_t iterations)
     const sealane_stream *stream = state->stream;
     for (uint64_t i = 0; i < iterations; i++) {
         uint8_t *place = kernels_place(&work, i);
-        sealane_stream_xor(stream, kernels_offset(&work, i), place, place, work.len);
+        sealane_stream_xor(stream, kernels_offset(&work, i), place, place + work.apart, work.len);
     }
     return BENCH_OK;
 }
 
-const struct bench_implementation bench_kernels_sealane = {
-    .name = "sealane", .setup = setup_dispatch, .run = run, .teardown = teardown};
+KERNELS_IMPLEMENTATION(sealane, .name = "sealane", .setup = setup_dispatch, .run = run, .teardown = teardown);
 
-const struct bench_implementation bench_kernels_sealane_kernel = {
-    .name = "sealane:kernel", .variants = usable_kernels, .setup = setup_kernel, .run = run, .teardown = teardown};
+KERNELS_IMPLEMENTATION(sealane_kernel, .name = "sealane:kernel", .variants = usable_kernels, .setup = setup_kernel,
+                       .run = run, .teardown = teardown);
 
-const struct bench_implementation bench_kernels_sealane_stream = {
-    .name = "sealane:stream", .setup = setup_stream, .run = run_stream, .teardown = teardown};
+KERNELS_IMPLEMENTATION(sealane_stream, .name = "sealane:stream", .setup = setup_stream, .run = run_stream,
+                       .teardown = teardown);

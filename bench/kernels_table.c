@@ -48,9 +48,9 @@ static void column_title(const struct bench_case *column, char *title, size_t ca
 {
     if (column->argument)
         snprintf(title, capacity, "rand 4K");
-    else if (column->bytes >= 1 << 20)
+    else if (column->bytes >= 1 << 20 && column->bytes % (1 << 20) == 0)
         snprintf(title, capacity, "%llu M", (unsigned long long)(column->bytes >> 20));
-    else if (column->bytes >= 1 << 10)
+    else if (column->bytes >= 1 << 10 && column->bytes % (1 << 10) == 0)
         snprintf(title, capacity, "%llu K", (unsigned long long)(column->bytes >> 10));
     else
         snprintf(title, capacity, "%llu B", (unsigned long long)column->bytes);
@@ -79,6 +79,16 @@ static double cycles_per_byte(const struct table *table, size_t r, size_t c)
 {
     const struct bench_result *result = table->cells[r][c];
     return result->median_cycles > 0 ? result->median_cycles / (double)result->row->kase->bytes : -1;
+}
+
+static double median_ns(const struct table *table, size_t r, size_t c)
+{
+    return 1e9 * table->cells[r][c]->median_s;
+}
+
+static double best_ns(const struct table *table, size_t r, size_t c)
+{
+    return 1e9 * table->cells[r][c]->best_s;
 }
 
 static double percent_of_limit(const struct table *table, size_t r, size_t c)
@@ -116,10 +126,11 @@ static double times_ipsec_mb(const struct table *table, size_t r, size_t c)
 static void print_block(const struct table *table, FILE *out, const char *title, cell_value *value, int digits)
 {
     char text[32];
+    const int width = table->column_count > 12 ? 7 : 8; /* 120 in all */
     fprintf(out, "\n%s\n%-24s", title, "");
     for (size_t c = 0; c < table->column_count; c++) {
         column_title(table->columns[c], text, sizeof(text));
-        fprintf(out, "%8s", text);
+        fprintf(out, "%*s", width, text);
     }
     fputc('\n', out);
     for (size_t r = 0; r < table->row_count; r++) {
@@ -127,9 +138,9 @@ static void print_block(const struct table *table, FILE *out, const char *title,
         for (size_t c = 0; c < table->column_count; c++) {
             double shown = table->cells[r][c] ? value(table, r, c) : -1;
             if (shown < 0)
-                fprintf(out, "%8s", "-");
+                fprintf(out, "%*s", width, "-");
             else
-                fprintf(out, "%8.*f", digits, shown);
+                fprintf(out, "%*.*f", width, digits, shown);
         }
         fputc('\n', out);
     }
@@ -224,8 +235,13 @@ enum bench_status kernels_report(const struct bench_options *options, const stru
     lay_out(table, results, count);
     fprintf(out, "\nAES-256-CTR in place, one thread, one warm key, another IV each call; %zu rounds, interleaved\n",
             count ? results[0].sample_count : 0);
-    print_block(table, out, "GB/s, median (1 GB is 10^9 bytes)", median_rate, 2);
-    print_block(table, out, "GB/s, best", best_rate, 2);
+    if (count && strcmp(results[0].row->suite->name, "small") == 0) {
+        print_block(table, out, "Nanoseconds a call, median", median_ns, 2);
+        print_block(table, out, "Nanoseconds a call, best", best_ns, 2);
+    } else {
+        print_block(table, out, "GB/s, median (1 GB is 10^9 bytes)", median_rate, 2);
+        print_block(table, out, "GB/s, best", best_rate, 2);
+    }
     if (has_column_of(table, cycles_per_byte))
         print_block(table, out, "Core cycles per byte, median", cycles_per_byte, 3);
     if (has_column_of(table, percent_of_limit))

@@ -69,6 +69,11 @@ expect 0 --suite batch --benchmark_list_tests
 for name in batch/sealane/bytes:16/keys:one batch/sealane/bytes:64/keys:own batch/openssl:evp-iv/bytes:16/keys:own; do
     grep -qxF "$name" "$scratch/out" || fail "no row $name"
 done
+expect 0 --suite small --suite dram --benchmark_list_tests
+for name in small/sealane/16 small/sealane:stream/1500 small/openssl:evp-iv/100 dram/copy:memcpy/bytes:268435456/inplace:0 \
+    dram/sealane/bytes:16777216/inplace:1 dram/openssl:evp-iv/bytes:268435456/inplace:0; do
+    grep -qxF "$name" "$scratch/out" || fail "no row $name"
+done
 expect 0 --suite kernels --benchmark_list_tests --benchmark_filter=-sealane
 grep -q sealane "$scratch/out" && fail "a filter that excludes does not"
 
@@ -115,6 +120,15 @@ PYTHON
 # --- batches: every row proven by OpenSSL before it is timed ---
 expect 0 --suite batch --rounds 2 --benchmark_min_time=0.0005
 grep -q '^sealane  *bytes:16/keys:own' "$scratch/out" || fail "no table of batches"
+
+# --- single short calls, and what is larger than the caches: proven in the same way ---
+expect 0 --suite small --rounds 2 --benchmark_min_time=0.0001 --benchmark_filter='/(sealane|sealane:stream|openssl:.*|ipsec-mb:.*)/'
+grep -q 'Nanoseconds a call, median' "$scratch/out" || fail "no table of short calls"
+[ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "small: lines longer than 120"
+expect 0 --suite dram --rounds 1 --benchmark_filter='dram/(copy:.*|sealane|sealane:stream|openssl:evp-iv)/bytes:16777216'
+grep -q '^sealane  *bytes:16777216/inplace:1 .*[0-9]' "$scratch/out" || fail "no table of large calls"
+grep -q '^copy:memcpy .*inplace:1' "$scratch/out" && fail "a copy in place"
+[ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "dram: lines longer than 120"
 
 # --- nothing of this machine's or this user's ---
 for word in "$(hostname)" "$(id -un)" "$scratch" "$HOME" "$(dirname "$bench")"; do
