@@ -102,10 +102,38 @@ struct sl_path {
     size_t nt_from;       /* bytes, to another place, from which stores leave the caches alone */
 };
 
+/* The general case of sl_ctr(). */
+void sl_ctr_split(const struct sl_path *path, struct sl_counter counter, size_t skip, uint8_t *dst, const uint8_t *src,
+                  size_t len);
+
+/* What kernels take: whole starting blocks, and a low half that does not wrap.  By length, for the ends that splitting
+ * cuts off, too. */
+static inline void sl_ctr_whole(const struct sl_path *path, struct sl_counter counter, uint8_t *dst, const uint8_t *src,
+                                size_t len)
+{
+    if (len >= path->nt_from && dst != src)
+        path->kernel->ctr_nt(path->schedule, counter.hi, counter.lo, dst, src, len);
+    else if (path->table && len >= path->table_from)
+        path->face->ctr(path->schedule, path->table, counter.hi, counter.lo, dst, src, len);
+    else
+        path->kernel->ctr(path->schedule, counter.hi, counter.lo, dst, src, len);
+}
+
 /* Whole CTR: splits where the counter's low half wraps and where the offset cuts a block.  A nonce table must be that
  * of every block of the call. */
-void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
-            const uint8_t *src, size_t len);
+static inline void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
+                          uint8_t *dst, const uint8_t *src, size_t len)
+{
+    struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
+    size_t skip = offset % SEALANE_BLOCK_LEN;
+    /* One more block than needed at most: then the split finds nothing to do. */
+    if (__builtin_expect(skip != 0 || len / SEALANE_BLOCK_LEN > ~counter.lo, 0)) {
+        struct sl_path stored = *path; /* in this case only: the address of *path would have it stored by every call */
+        sl_ctr_split(&stored, counter, skip, dst, src, len);
+    } else {
+        sl_ctr_whole(path, counter, dst, src, len);
+    }
+}
 
 /* What sealane_ctr_xor does with calls that are not direct. */
 void sl_ctr_by_key(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
@@ -149,10 +177,47 @@ static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t l
 
 void sl_stream_tables_free(const struct sealane_stream *stream);
 
+/* `users` guards the rest: above 0 nothing changes, and who has set it to SL_SLOT_TAKEN from 0 may change all. */
+struct sl_slot {
+    _Atomic int users;
+    _Atomic uint32_t tag;
+    _Atomic(const struct sealane_stream *) owner;
+    _Atomic bool used; /* since the search for a victim last came by */
+    uint8_t *table;
+};
+
+/* Bytes 0, 5 and 10 of the counter block: what a nonce table is valid for. */
+static inline uint32_t sl_slot_tag(struct sl_counter counter)
+{
+    return (uint32_t)(counter.hi >> 56 << 16 | (counter.hi >> 16 & 0xff) << 8 | (counter.lo >> 40 & 0xff));
+}
+
+static inline void sl_stream_table_release(struct sl_slot *slot)
+{
+    atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
+}
+
+/* Counts a call on a stream without a table for this counter block, and makes one once enough went by. */
+struct sl_slot *sl_stream_table_warm_up(const struct sealane_stream *stream, struct sl_counter counter, size_t len);
+
 /* A nonce table for the counter block, held until released; NULL: none to be had, take another path.  Never waits. */
-struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter, size_t len);
-const uint8_t *sl_slot_table(const struct sl_slot *slot);
-void sl_stream_table_release(struct sl_slot *slot);
+static inline struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter,
+                                                      size_t len)
+{
+    uint32_t tag = sl_slot_tag(counter);
+    struct sl_slot *slot = atomic_load_explicit(&stream->warmth->slot[tag % SL_STREAM_TABLES], memory_order_acquire);
+    if (slot) {
+        if (atomic_fetch_add_explicit(&slot->users, 1, memory_order_acquire) >= 0 &&
+            atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream &&
+            atomic_load_explicit(&slot->tag, memory_order_relaxed) == tag) {
+            if (!atomic_load_explicit(&slot->used, memory_order_relaxed))
+                atomic_store_explicit(&slot->used, true, memory_order_relaxed);
+            return slot;
+        }
+        sl_stream_table_release(slot);
+    }
+    return sl_stream_table_warm_up(stream, counter, len);
+}
 
 #define SL_CPU_DIRECTORY "/sys/devices/system/cpu"
 

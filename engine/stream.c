@@ -42,7 +42,7 @@ xor_by_nonce(const sealane_stream *stream, uint64_t offset, uint8_t *dst, const 
             struct sl_path path = {.kernel = key->kernel,
                                    .schedule = key->schedule,
                                    .face = key->kernel->by_nonce,
-                                   .table = sl_slot_table(slot),
+                                   .table = slot->table,
                                    .table_from = stream->table_from,
                                    .nt_from = key->engine->from.non_temporal};
             sl_ctr(&path, stream->iv, offset, dst, src, n);

@@ -16,15 +16,6 @@ enum {
     TAKEN = -(1 << 30), /* users of a slot that is being given to another stream */
 };
 
-/* `users` guards the rest: above 0 nothing changes, and who has set it to TAKEN from 0 may change all. */
-struct sl_slot {
-    _Atomic int users;
-    _Atomic uint32_t tag;
-    _Atomic(const struct sealane_stream *) owner;
-    _Atomic bool used; /* since the search for a victim last came by */
-    uint8_t *table;
-};
-
 struct sl_tables {
     size_t key_tables_max;
     _Atomic size_t key_tables;
@@ -110,22 +101,6 @@ void sl_key_table_free(const struct sealane_key *key)
     atomic_fetch_sub_explicit(&key->engine->tables->key_tables, 1, memory_order_relaxed);
 }
 
-/* Bytes 0, 5 and 10 of the counter block: what a nonce table is valid for. */
-static uint32_t tag_of(struct sl_counter counter)
-{
-    return (uint32_t)(counter.hi >> 56 << 16 | (counter.hi >> 16 & 0xff) << 8 | (counter.lo >> 40 & 0xff));
-}
-
-static bool hold(struct sl_slot *slot, const struct sealane_stream *stream, uint32_t tag)
-{
-    if (atomic_fetch_add_explicit(&slot->users, 1, memory_order_acquire) >= 0 &&
-        atomic_load_explicit(&slot->owner, memory_order_relaxed) == stream &&
-        atomic_load_explicit(&slot->tag, memory_order_relaxed) == tag)
-        return true;
-    atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
-    return false;
-}
-
 static bool take(struct sl_slot *slot)
 {
     int nobody = 0;
@@ -163,23 +138,15 @@ static struct sl_slot *build(const struct sealane_stream *stream, struct sl_coun
         return NULL;
     }
     stream->key->kernel->by_nonce->make(stream->key->schedule, slot->table, counter.hi, counter.lo);
-    atomic_store_explicit(&slot->tag, tag_of(counter), memory_order_relaxed);
+    atomic_store_explicit(&slot->tag, sl_slot_tag(counter), memory_order_relaxed);
     atomic_store_explicit(&slot->owner, stream, memory_order_relaxed);
     give(slot, 1);
     return slot;
 }
 
-struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, struct sl_counter counter, size_t len)
+struct sl_slot *sl_stream_table_warm_up(const struct sealane_stream *stream, struct sl_counter counter, size_t len)
 {
     struct sl_stream_warmth *w = stream->warmth;
-    uint32_t tag = tag_of(counter);
-    _Atomic(struct sl_slot *) *place = &w->slot[tag % SL_STREAM_TABLES];
-    struct sl_slot *slot = atomic_load_explicit(place, memory_order_acquire);
-    if (slot && hold(slot, stream, tag)) {
-        if (!atomic_load_explicit(&slot->used, memory_order_relaxed))
-            atomic_store_explicit(&slot->used, true, memory_order_relaxed);
-        return slot;
-    }
     int64_t step = len < STREAM_WARM_BYTES ? (int64_t)len : STREAM_WARM_BYTES;
     int64_t bytes = atomic_fetch_add_explicit(&w->bytes, step, memory_order_relaxed) + step;
     /* One thread builds; the others, rather than take a slot each for the same table, go on without.  Only a count that
@@ -189,22 +156,12 @@ struct sl_slot *sl_stream_table_acquire(const struct sealane_stream *stream, str
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&w->bytes, &bytes, -RETRY_BYTES, memory_order_relaxed,
                                                     memory_order_relaxed));
-    slot = build(stream, counter);
+    struct sl_slot *slot = build(stream, counter);
     if (slot) {
-        atomic_store_explicit(place, slot, memory_order_release);
+        atomic_store_explicit(&w->slot[sl_slot_tag(counter) % SL_STREAM_TABLES], slot, memory_order_release);
         atomic_store_explicit(&w->bytes, 0, memory_order_relaxed);
     }
     return slot;
-}
-
-const uint8_t *sl_slot_table(const struct sl_slot *slot)
-{
-    return slot->table;
-}
-
-void sl_stream_table_release(struct sl_slot *slot)
-{
-    atomic_fetch_sub_explicit(&slot->users, 1, memory_order_release);
 }
 
 /* No call uses the stream any more, so whoever holds a slot of its reads no table: it is wiped under others' eyes, and
