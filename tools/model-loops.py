@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """model-loops.py [--update] [--all] LIBRARY...: cycles that llvm-mca gives the kernels' main loops, on CPUs that it models.
 
-A static model: caches, branch prediction and the decoders are not in it, nor are fused pairs of AESE and AESMC. Its Zen 4
-begins two 512-bit AES instructions a cycle, as Zen 5 does; its Ice Lake one of any width, where its Sapphire Rapids begins two of up to 256 bits.  So its figures rank versions of one loop on one CPU and are no measurement.  They are the same on every machine, and may not differ by more than
-TOLERANCE from tools/loops/model.table, which --update writes.  --all: also loops that take less than 16 vectors' worth of AES."""
+A static model: caches, branch prediction and the decoders are not in it, nor are fused pairs of AESE and AESMC.  Its Zen 4 begins two
+512-bit AES instructions a cycle, as Zen 5 does; its Ice Lake one of any width, where its Sapphire Rapids begins two of up to 256 bits.  So its
+figures rank versions of one loop on one CPU and are no measurement.  They are the same on every machine, and may not differ by more
+than TOLERANCE from tools/loops/model.table, which --update writes.  --all: short loops, too."""
 
 import argparse
 import pathlib
