@@ -7,6 +7,9 @@
 /* Without it the compiler hoists the loads of round keys out of a loop and spills them to the stack. */
 #define HIDE(pointer) __asm__ volatile("" : "+r"(pointer))
 
+/* The same for loads of one state's round keys: clang finishes some states first, and hoards the keys of others. */
+#define IN_STEP(pointer, state) __asm__ volatile("" : "+r"(pointer), "+v"(state))
+
 /* X(0) ... X(n - 1) for a constant n of at most 16, written out: clang 14 turns an unrolled loop over an array of
  * vectors into memory traffic, at a third of the speed, and gcc does so now and then. */
 #define EACH(n, X)                                                                                                     \

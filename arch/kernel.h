@@ -2,6 +2,7 @@
 #ifndef SEALANE_ARCH_KERNEL_H
 #define SEALANE_ARCH_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ enum {
     SL_SCHEDULE_ALIGN = 64,
     SL_FACE_RUN = 16 * 256,            /* bytes that one table serves in order */
     SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
+    SL_STEPS_MIN = 4,                  /* records: a column has at least */
     SL_RECORD_VECTOR_LEN = 64,         /* bytes: of records that kernels take besides those of up to one block */
     SL_SCHEDULE_MAX = 1024,            /* bytes; the bitsliced schedule is the largest */
 };
@@ -49,6 +51,15 @@ struct sl_kernel {
      * record is valid, none overlaps another's output, and the schedule lies `schedule_at` bytes after its key.
      * Constant time. */
     size_t (*records)(const struct sealane_record *records, size_t count, size_t schedule_at);
+
+    /* For batches that are columns: records of one length at offset 0, each iv_step bytes from the one before in its
+     * iv, `step` in its dst and src; their keys are all one if the first two are.  `in_steps` tells whether they lie
+     * so, that is whether records 1 and on follow from the first in all but their keys, these too if the first two are
+     * the same; count is at least SL_STEPS_MIN.  `column` is as `records` above: it does the first ones that it has a
+     * way for, of whole groups.  Both or none are NULL. */
+    bool (*in_steps)(const struct sealane_record *records, size_t count, size_t iv_step, size_t step);
+    size_t (*column)(const struct sealane_record *records, size_t count, size_t iv_step, size_t step,
+                     size_t schedule_at);
 
     /* `expand` for `count` keys of 32 bytes each; NULL: the kernel gains nothing by that. */
     void (*expand_many)(void *const *schedules, const uint8_t *keys, size_t count);

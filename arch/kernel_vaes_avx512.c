@@ -37,6 +37,10 @@ static ALWAYS_INLINE void zmm_tail(uint8_t *dst, const uint8_t *src, __m512i key
 #include "arch/ctr_template.h"
 #include "arch/records_zmm.h"
 
+#define STEP_LEN 64
+#include "arch/column_zmm.h"
+#include "arch/steps.h"
+
 /* Out of line: a single block needs no 512-bit register, nor what comes with them. */
 static void __attribute__((noinline))
 ctr_vectors(const void *schedule, __m128i first, uint8_t *dst, const uint8_t *src, size_t len)
@@ -69,6 +73,8 @@ const struct sl_kernel sl_kernel_vaes_avx512 = {
     .ctr_nt = zmm_ctr_nt,
     .nt_gains = 1,
     .records = records,
+    .in_steps = in_steps,
+    .column = column,
     .expand_many = sl_x86_expand_many,
     .by_key = &by_key,
     .by_nonce = &by_nonce,

@@ -39,14 +39,20 @@ static ALWAYS_INLINE __m128i record_block(const struct sealane_record *r)
     return _mm_loadu_si128((const __m128i *)r->iv);
 }
 
+/* Less than a block. */
+static ALWAYS_INLINE void short_block(uint8_t *dst, const uint8_t *src, size_t len, __m128i keystream)
+{
+    uint64_t halves[2] = {(uint64_t)_mm_cvtsi128_si64(keystream), (uint64_t)_mm_extract_epi64(keystream, 1)};
+    sl_xor_partial(dst, src, halves, len);
+}
+
 static ALWAYS_INLINE void record_finish(const struct sealane_record *r, __m128i keystream)
 {
     if (__builtin_expect(r->len == 16, 1)) {
         _mm_storeu_si128((__m128i *)r->dst, _mm_xor_si128(keystream, _mm_loadu_si128((const __m128i *)r->src)));
         return;
     }
-    uint64_t halves[2] = {(uint64_t)_mm_cvtsi128_si64(keystream), (uint64_t)_mm_extract_epi64(keystream, 1)};
-    sl_xor_partial(r->dst, r->src, halves, r->len);
+    short_block(r->dst, r->src, r->len, keystream);
 }
 
 /* n tiny records, a constant.  All counter blocks come before the first key: what the compiler has to put on the stack

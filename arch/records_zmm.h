@@ -1,5 +1,5 @@
-/* Records on 512-bit vectors: four of up to 16 bytes, or one of 64.  Include after the instance
- * zmm of ctr_template.h and after records_xmm.h. */
+/* Records on 512-bit vectors, four at a time: of up to 16 bytes in one, or of up to 64 in one each.  Include after the
+ * instance zmm of ctr_template.h and after records_xmm.h. */
 
 static ALWAYS_INLINE int share_key(const struct sealane_record *r, const struct sealane_key *key)
 {
@@ -130,75 +130,100 @@ static ALWAYS_INLINE void zmm_tiny(const struct sealane_record *r, size_t schedu
         xor_lanes(r, zmm_own_keys(r, blocks_of(r, 0), schedule_at), 0);
 }
 
-/* 64 bytes, and no wrap of the counter's low half.  Less would mean masked stores, which a load for the next record may
- * wait for: slower than one call each. */
+/* The counter blocks of vector v of a message whose first one is `block`.  A carry into the high half is arithmetic
+ * like the rest: no branch looks at an IV. */
+static ALWAYS_INLINE __m512i vector_of_blocks(__m128i block, int v)
+{
+    const __m512i first = BLOCK(_mm512_broadcast_i32x4(block));
+    __m512i counter = _mm512_add_epi64(first, _mm512_set_epi64(0, 4 * v + 3, 0, 4 * v + 2, 0, 4 * v + 1, 0, 4 * v));
+    __m512i carry = _mm512_srli_epi64(_mm512_andnot_si512(counter, first), 63); /* the top bit fell */
+    return BLOCK(_mm512_add_epi64(counter, _mm512_unpacklo_epi64(_mm512_setzero_si512(), carry)));
+}
+
 static ALWAYS_INLINE int record_is_small(const struct sealane_record *r)
 {
-    return r->len == 64 && r->offset % 16 == 0 && sl_load_be64(r->iv + 8) < UINT64_MAX - 3 - r->offset / 16;
+    return r->len - 1 < 64 && r->offset % 16 == 0;
 }
 
-static ALWAYS_INLINE int records_are_small(const struct sealane_record *r, int n)
+static ALWAYS_INLINE int records_are_small(const struct sealane_record *r)
 {
-#define X(i)                                                                                                           \
-    if (!record_is_small(&r[i]))                                                                                       \
-        return 0;
-    EACH(n, X);
-#undef X
-    return 1;
+    return record_is_small(&r[0]) && record_is_small(&r[1]) && record_is_small(&r[2]) && record_is_small(&r[3]);
 }
 
-/* n small records, a constant, a vector each; keys from memory, since each may have its own: that is as fast as keys in
- * registers. */
-static ALWAYS_INLINE void zmm_small(const struct sealane_record *r, int n, size_t schedule_at)
+static ALWAYS_INLINE int are_vectors(const struct sealane_record *r)
+{
+    return ((r[0].len ^ 64) | (r[1].len ^ 64) | (r[2].len ^ 64) | (r[3].len ^ 64)) == 0;
+}
+
+/* Four small records, a vector each, `whole` (a constant) or less; keys from memory, since each may have its own: that
+ * is as fast as keys in registers.  What is less than a vector is loaded before anything is stored: a load waits for a
+ * masked store to what lies within 64 bytes of it, as the next record may. */
+static ALWAYS_INLINE void zmm_small(const struct sealane_record *r, size_t schedule_at, int whole)
 {
     const uint8_t *schedule[16];
-    __m512i s[16];
+    __m512i s[16], data[16];
+#define MASK(i) _bzhi_u64(~(uint64_t)0, (unsigned)r[i].len)
 #define X(i)                                                                                                           \
     schedule[i] = (const uint8_t *)r[i].key + schedule_at;                                                             \
-    HIDE(schedule[i]);                                                                                                 \
-    s[i] = START(BLOCK(COUNTER(sl_load_be64(r[i].iv), sl_load_be64(r[i].iv + 8) + r[i].offset / 16)),                  \
-                 LOAD_KEY(schedule[i]));
-    EACH(n, X);
+    if (!whole)                                                                                                        \
+        data[i] = _mm512_maskz_loadu_epi8(MASK(i), r[i].src);                                                          \
+    s[i] = START(vector_of_blocks(record_block(&r[i]), 0), LOAD_KEY(schedule[i]));
+    EACH(4, X);
 #undef X
-#define X(i) s[i] = ROUND(s[i], LOAD_KEY(schedule[i] + 16 * round));
+#define X(i)                                                                                                           \
+    IN_STEP(schedule[i], s[i]);                                                                                        \
+    s[i] = ROUND(s[i], LOAD_KEY(schedule[i] + 16 * round));
     for (int round = 1; round < SL_AES_ROUNDS; round++)
-        EACH(n, X);
+        EACH(4, X);
 #undef X
 #define X(i)                                                                                                           \
     {                                                                                                                  \
         __m512i last = LOAD_KEY(schedule[i] + 16 * SL_AES_ROUNDS);                                                     \
-        STORE(r[i].dst, FINISH(s[i], last, last, LOAD(r[i].src)));                                                     \
+        if (whole)                                                                                                     \
+            STORE(r[i].dst, FINISH(s[i], last, last, LOAD(r[i].src)));                                                 \
+        else                                                                                                           \
+            _mm512_mask_storeu_epi8(r[i].dst, MASK(i), FINISH(s[i], last, last, data[i]));                             \
     }
-    EACH(n, X);
+    EACH(4, X);
 #undef X
+#undef MASK
+}
+
+/* Runs of fours, each kind a function of its own: what one needs is not kept for the others. */
+static size_t __attribute__((noinline)) run_tiny(const struct sealane_record *r, size_t count, size_t schedule_at)
+{
+    size_t i = 0;
+    for (; count - i >= 4 && records_are_tiny(r + i, 4) && !share_key(r + i, r[i].key); i += 4)
+        zmm_tiny(r + i, schedule_at);
+    return i;
+}
+
+static size_t __attribute__((noinline)) run_vectors(const struct sealane_record *r, size_t count, size_t schedule_at)
+{
+    size_t i = 0;
+    for (; count - i >= 4 && are_vectors(r + i) && records_are_small(r + i); i += 4)
+        zmm_small(r + i, schedule_at, 1);
+    return i;
+}
+
+static size_t __attribute__((noinline)) run_small(const struct sealane_record *r, size_t count, size_t schedule_at)
+{
+    size_t i = 0;
+    for (; count - i >= 4 && records_are_small(r + i) && !records_are_tiny(r + i, 4); i += 4)
+        zmm_small(r + i, schedule_at, 0);
+    return i;
 }
 
 static size_t records(const struct sealane_record *records, size_t count, size_t schedule_at)
 {
-    size_t i = 0;
-    while (i < count) {
+    size_t i = 0, done = 1;
+    for (; done != 0 && count - i >= 4; i += done) {
         const struct sealane_record *r = records + i;
-        size_t left = count - i, done = 0;
-        if (record_is_tiny(r)) {
-            if (left >= 4 && share_key(r, r->key))
-                done = zmm_one_key(r, left, schedule_at);
-            if (!done && left >= 4 && records_are_tiny(r, 4)) {
-                zmm_tiny(r, schedule_at);
-                done = 4;
-            } else if (!done) {
-                xmm_tiny(r, 1, schedule_at);
-                done = 1;
-            }
-        } else if (left >= 4 && records_are_small(r, 4)) {
-            zmm_small(r, 4, schedule_at);
-            done = 4;
-        } else if (record_is_small(r)) {
-            zmm_small(r, 1, schedule_at);
-            done = 1;
-        } else {
-            break;
-        }
-        i += done;
+        size_t left = count - i;
+        if (record_is_tiny(r) && share_key(r, r->key) && (done = zmm_one_key(r, left, schedule_at)) != 0)
+            continue;
+        if ((done = run_tiny(r, left, schedule_at)) == 0 && (done = run_vectors(r, left, schedule_at)) == 0)
+            done = run_small(r, left, schedule_at);
     }
     _mm256_zeroupper();
     return i;

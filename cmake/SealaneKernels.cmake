@@ -16,7 +16,7 @@ function(sealane_core_objects target kernels_def)
   set(sources
     base/errno.c base/error.c base/io.c base/random.c base/secret.c base/temporary.c base/wipe.c
     arch/cpu.c arch/cpu_${SEALANE_ARCH}.c arch/kernel.c
-    engine/backend.c engine/batch.c engine/batch_check.c engine/ctr.c engine/engine.c engine/key.c engine/selftest.c engine/stream.c engine/tables.c engine/thresholds.c engine/version.c)
+    engine/backend.c engine/batch.c engine/batch_check.c engine/column.c engine/ctr.c engine/engine.c engine/key.c engine/selftest.c engine/stream.c engine/tables.c engine/thresholds.c engine/version.c)
   if(SEALANE_ARCH STREQUAL x86_64)
     list(APPEND sources arch/expand_x86_64.c arch/probe_x86_64.c)
     set_source_files_properties(${CMAKE_SOURCE_DIR}/arch/expand_x86_64.c PROPERTIES

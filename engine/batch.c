@@ -14,17 +14,17 @@ static bool offsets_are_valid(const struct sealane_record *records, size_t count
 }
 
 /* True if no record breaks a rule, as one pass can tell where outputs ascend, and inputs are outputs or keep away from
- * all of them; then *kernel is the one that all keys share.  False: look closer.
+ * all of them; then *kernel is the one that all keys share, or NULL if too many records are beyond its ways: to find
+ * the others among them would cost more mispredicted branches than it gains.  False: look closer.
  *
- * About three cycles a record, where one of 16 bytes takes seven in all.  Branches are what there is least room for,
- * even those never taken: so faults are counted, each kind by itself, that none waits for another. */
+ * About three cycles a record: a compare and a branch never taken are one operation, cheaper than counting faults. */
 static bool all_is_well(const struct sealane_record *records, size_t count, sl_records **kernel)
 {
     const struct sealane_key *key = NULL;
     uintptr_t first = 0, end = 1; /* of outputs; from 1, so that NULL is out of order */
     uintptr_t in_first = UINTPTR_MAX, in_end = 0;
     uint64_t offsets = 0;
-    size_t no_iv = 0, out_of_order = 0, too_long = 0;
+    size_t beyond = 0;
     while (count && records->len == 0)
         records++, count--;
     if (count) {
@@ -35,28 +35,29 @@ static bool all_is_well(const struct sealane_record *records, size_t count, sl_r
         *kernel = key->records;
     }
     for (const struct sealane_record *r = records; r != records + count; r++) {
-        uintptr_t dst = (uintptr_t)r->dst, src = (uintptr_t)r->src;
-        if (RARE(r->len == 0))
+        uintptr_t dst = (uintptr_t)r->dst, src = (uintptr_t)r->src, len = r->len;
+        if (RARE(len == 0))
             continue;
-        no_iv += (uintptr_t)r->iv < 1;
+        if (RARE(dst < end) || RARE(__builtin_add_overflow(dst, len, &end)) || RARE(!r->iv))
+            return false;
         offsets |= r->offset;
-        out_of_order += dst < end;
-        end = dst + r->len;
-        too_long += end < dst;
+        beyond += len > SL_RECORD_VECTOR_LEN;
         if (r->key != key) {
             key = r->key;
             if (RARE(!key) || RARE(key->records != *kernel))
                 return false;
         }
         if (src != dst) {
-            uintptr_t src_end = src + r->len;
-            too_long += (src_end < src) | (src == 0);
+            uintptr_t src_end;
+            if (RARE(src == 0) || RARE(__builtin_add_overflow(src, len, &src_end)))
+                return false;
             in_first = src < in_first ? src : in_first;
             in_end = src_end > in_end ? src_end : in_end;
         }
     }
-    return no_iv + out_of_order + too_long == 0 && (in_end <= first || in_first >= end) &&
-           (offsets == 0 || offsets_are_valid(records, count));
+    if (beyond > count / 8)
+        *kernel = NULL;
+    return (in_end <= first || in_first >= end) && (offsets == 0 || offsets_are_valid(records, count));
 }
 
 /* How many of the records from the first on have keys with that kernel.  Empty ones may have any. */
@@ -70,34 +71,50 @@ static size_t run_of(const struct sealane_record *records, size_t count, sl_reco
 
 static void xor_one(const struct sealane_record *r)
 {
-    if (r->len)
-        sealane_ctr_xor(r->key, r->iv, r->offset, r->dst, r->src, r->len);
+    if (r->len && !sl_ctr_direct(r->key, r->key->direct_below, r->iv, r->offset, r->dst, r->src, r->len))
+        sl_ctr_by_key(r->key, r->iv, r->offset, r->dst, r->src, r->len);
 }
 
-/* A run with one kernel: that takes what it is made for, and leaves single records.  Asking costs a quarter of a record
- * of 64 bytes, so who has refused those is not asked again. */
+/* Whether a kernel may take this record together with the next three: one alone is as fast without it. */
+static inline bool is_one_of_four(const struct sealane_record *r, size_t count)
+{
+    const size_t max = SL_RECORD_VECTOR_LEN;
+    return count >= 4 && r[0].len - 1 < max && r[1].len - 1 < max && r[2].len - 1 < max && r[3].len - 1 < max;
+}
+
+/* A run with one kernel: that takes what it is made for, and leaves single records. */
 static void xor_run(const struct sealane_record *records, size_t count, sl_records *kernel)
 {
     const size_t schedule_at = offsetof(struct sealane_key, schedule);
-    size_t vector_len = SL_RECORD_VECTOR_LEN;
     for (size_t i = 0; i < count;) {
-        size_t done = 0, len = records[i].len;
-        if (kernel && (len <= SEALANE_BLOCK_LEN || len == vector_len))
+        size_t done = 0;
+        if (kernel && is_one_of_four(records + i, count - i))
             done = kernel(records + i, count - i, schedule_at);
-        if (done == 0) {
-            if (len == vector_len && records[i].offset % SEALANE_BLOCK_LEN == 0)
-                vector_len = 0;
+        if (done == 0)
             xor_one(&records[i]);
-        }
         i += done ? done : 1;
     }
 }
 
+/* The kernel's ways for columns end before the last few; for other lengths it has none. */
+static void xor_column(const struct sealane_record *records, size_t count, const struct sl_column *column)
+{
+    const struct sealane_key *key = records->key;
+    size_t done =
+        key->kernel->column(records, count, column->iv_step, column->step, offsetof(struct sealane_key, schedule));
+    xor_run(records + done, count - done, key->records);
+}
+
 enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count)
 {
+    struct sl_column column;
     sl_records *kernel = NULL;
     if (count == 0)
         return SEALANE_OK; /* `records` may be NULL */
+    if (sl_is_column(&column, records, count)) {
+        xor_column(records, count, &column);
+        return SEALANE_OK;
+    }
     if (all_is_well(records, count, &kernel)) {
         xor_run(records, count, kernel);
         return SEALANE_OK;
