@@ -68,6 +68,13 @@ int main(int argc, char **argv)
         ".TP\n\\fBbatch\\fR\nmany small records in one call\n"
         ".TP\n\\fBsmall\\fR\nsingle calls of 16 to 1500 bytes\n"
         ".TP\n\\fBdram\\fR\n16 and 256 MiB, in place and not, beside copies of as much\n");
+    printf(
+        ".PP\n\\fB\\-\\-calibrate\\fR measures instead, for lengths of 32 bytes to 64 MiB, each path of the engine "
+        "against what it would\ndo without it: a table for each key, a table for each stream, and stores past the "
+        "caches where the result goes to\nanother place. It prints the gain at each length with half the width of "
+        "its 95 %% interval, from which length on a\npath pays, and whether the engine's default costs more than 3 %% "
+        "anywhere; then which other kernels are more than 3 %%\nfaster than the chosen one. What it advises to set is "
+        "a member of struct sealane_thresholds in sealane/engine.h.\nIt takes half a minute.\n");
     write_options();
     printf(
         ".SH EXIT STATUS\n.TP\n0\ndone\n"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/calibrate.h"
 #include "bench/internal.h"
 #include "bench/options.h"
 #include "sealane/engine.h"
@@ -305,7 +306,10 @@ int main(int argc, char **argv)
     if (arguments.filter && arguments.filter[0] && !compile_filter(arguments.filter))
         return EXIT_USAGE;
     bench_shim_init();
-    if (kernel_is_usable(arguments.kernel) && count_rows(&run, arguments.list ? stdout : NULL) > 0) {
+    if (arguments.calibrate) {
+        if (kernel_is_usable(arguments.kernel))
+            code = bench_calibrate(arguments.kernel, arguments.rounds, stdout) ? 0 : 1;
+    } else if (kernel_is_usable(arguments.kernel) && count_rows(&run, arguments.list ? stdout : NULL) > 0) {
         if (arguments.list)
             code = bench_flush(stdout) ? 0 : 1;
         else

@@ -111,6 +111,8 @@ static int take(struct bench_arguments *arguments, enum bench_option_id id, char
         return parse_path(value, &arguments->scratch);
     case BENCH_OPTION_RESULTS:
         return parse_path(value, &arguments->results);
+    case BENCH_OPTION_CALIBRATE:
+        return arguments->calibrate = 1;
     case BENCH_OPTION_HELP:
         return arguments->help = 1;
     case BENCH_OPTION_VERSION:
@@ -180,6 +182,11 @@ int bench_arguments_parse(struct bench_arguments *arguments, int argc, char **ar
                 bench_error("bad value: --%s=%s", bench_options_table[id].name, optarg ? optarg : "");
             return 0;
         }
+    }
+    if (arguments->calibrate && (arguments->suite_count || arguments->filter || arguments->list || arguments->json ||
+                                 arguments->out || arguments->results)) {
+        bench_error("--calibrate measures no suite and writes no results");
+        return 0;
     }
     if (optind < argc)
         bench_error("unexpected argument: %s", argv[optind]);

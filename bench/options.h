@@ -25,6 +25,7 @@ struct bench_arguments {
     int list;
     int json; /* JSON on standard output instead of tables */
     int aggregates_only;
+    int calibrate;
     int help, version;
 };
 

@@ -130,6 +130,18 @@ grep -q '^sealane  *bytes:16777216/inplace:1 .*[0-9]' "$scratch/out" || fail "no
 grep -q '^copy:memcpy .*inplace:1' "$scratch/out" && fail "a copy in place"
 [ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "dram: lines longer than 120"
 
+# --- calibration ---
+expect 0 --calibrate --rounds 1
+for row in 'table of a key' 'table of a stream' 'stores past the caches' portable; do
+    grep -q "^$row  " "$scratch/out" || fail "--calibrate says nothing of '$row'"
+done
+grep -qE '^(Better here:|The defaults are right here\.)' "$scratch/out" || fail "--calibrate draws no conclusion"
+[ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "--calibrate: lines longer than 120"
+expect 0 --calibrate --rounds 1 --kernel portable
+[ "$(grep -c 'this kernel has none' "$scratch/out")" -eq 3 ] || fail "--calibrate --kernel portable: $(cat "$scratch/out")"
+expect 2 --calibrate --suite kernels
+expect 2 --calibrate --kernel nothing
+
 # --- nothing of this machine's or this user's ---
 for word in "$(hostname)" "$(id -un)" "$scratch" "$HOME" "$(dirname "$bench")"; do
     [ "${#word}" -ge 3 ] && [ "$word" != root ] || continue
