@@ -15,7 +15,7 @@ enum {
     SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
     SL_STEPS_MIN = 4,                  /* records: a column has at least */
     SL_RECORD_VECTOR_LEN = 64,         /* bytes: of records that kernels take besides those of up to one block */
-    SL_SCHEDULE_MAX = 1024,            /* bytes; the bitsliced schedule is the largest */
+    SL_SCHEDULE_MAX = 1920,            /* bytes; the bitsliced schedules are the largest */
 };
 
 struct sl_face;

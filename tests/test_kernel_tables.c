@@ -276,10 +276,12 @@ static void bounds(struct tabled *t, const char *name)
     for (int i = 1; i <= 64; i++)
         assert_int_equal(table[-i], CANARY);
     assert_memory_equal(table, table + 16 * 256, SL_FACE_TABLE_LEN - 16 * 256);
-    /* All 256 entries differ: AES is a permutation, and so are its first rounds. */
-    for (size_t a = 0; a < 256; a++) {
-        for (size_t b = 0; b < a; b++)
-            assert_memory_not_equal(table + 16 * a, table + 16 * b, 16);
+    /* All 256 entries differ, for AES is a permutation, and so are its first rounds; bitsliced (which the size of a
+     * schedule shows), single planes may be the same, but not so many bytes of them. */
+    size_t entry = t->kernel->schedule_len == 16 * (SL_AES_ROUNDS + 1) ? 16 : 64;
+    for (size_t a = 0; a < 4096; a += entry) {
+        for (size_t b = 0; b < a; b += entry)
+            assert_memory_not_equal(table + a, table + b, entry);
     }
     test_guarded_unmap(&room);
 }

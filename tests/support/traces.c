@@ -20,37 +20,52 @@ bool test_traces_can_be_sought(void)
     return true;
 }
 
-static bool is_there(const struct test_traces *traces, uint64_t masked_a, uint64_t masked_b)
+static bool is_piece(const struct test_piece *piece, const volatile uint64_t *at, size_t words)
+{
+    for (size_t i = 0; i < piece->words; i++) {
+        if (i == words || (at[i] ^ mask) != piece->masked[i])
+            return false;
+    }
+    return true;
+}
+
+/* Whether one of the pieces begins at `at`, where there are so many words. */
+static bool is_there(const struct test_traces *traces, const volatile uint64_t *at, size_t words)
 {
     for (size_t i = 0; i < traces->count; i++) {
-        if (traces->masked[i][0] == masked_a && traces->masked[i][1] == masked_b)
+        if (is_piece(&traces->pieces[i], at, words))
             return true;
     }
     return false;
 }
 
-static void add(struct test_traces *traces, uint64_t a, uint64_t b)
+static void add(struct test_traces *traces, const volatile uint64_t *at, size_t words)
 {
-    if (traces->count == sizeof traces->masked / sizeof traces->masked[0]) {
+    if (is_there(traces, at, words))
+        return;
+    if (traces->count == sizeof traces->pieces / sizeof traces->pieces[0]) {
         fprintf(stderr, "more kinds of schedule than this search has room for\n");
         exit(2);
     }
-    traces->masked[traces->count][0] = a ^ mask;
-    traces->masked[traces->count++][1] = b ^ mask;
+    struct test_piece *piece = &traces->pieces[traces->count++];
+    piece->words = words;
+    for (size_t i = 0; i < words; i++)
+        piece->masked[i] = at[i] ^ mask;
 }
 
 void test_traces_add(struct test_traces *traces, const struct sl_kernel *kernel, const uint8_t key[32])
 {
     static _Alignas(SL_SCHEDULE_ALIGN) uint64_t schedule[SL_SCHEDULE_MAX / 8];
     uint64_t words[4];
+    /* A plane of a round key has a whole byte for each of its bits: one alone is not rare enough. */
+    size_t step = kernel->schedule_len == 16 * (SL_AES_ROUNDS + 1) ? 2 : 8;
     kernel->expand(schedule, key);
     memcpy(words, key, sizeof words);
-    for (size_t i = 0; i + 1 < kernel->schedule_len / 8; i += 2) {
+    for (size_t i = 0; i + step <= kernel->schedule_len / 8; i += step) {
         uint64_t a = schedule[i], b = schedule[i + 1];
         bool is_key = (a == words[0] && b == words[1]) || (a == words[2] && b == words[3]);
-        if (is_key || a == 0 || a == UINT64_MAX || a == b || is_there(traces, a ^ mask, b ^ mask))
-            continue;
-        add(traces, a, b);
+        if (step > 2 || !(is_key || a == 0 || a == UINT64_MAX || a == b))
+            add(traces, schedule + i, step);
     }
     sl_wipe(schedule, sizeof schedule);
     sl_wipe(words, sizeof words);
@@ -64,11 +79,10 @@ void test_traces_add_table(struct test_traces *traces, const struct sl_kernel *k
     kernel->expand(schedule, key);
     face->make(schedule, (uint8_t *)table, counter_hi, counter_lo);
     for (size_t i = 0; i < sizeof table / 8; i += 2) {
-        uint64_t a = table[i], b = table[i + 1];
         /* An entry of a round-1 table has 12 bytes of zeros: words that other memory may hold by chance are left out.
          */
-        if (a >> 16 != 0 && !is_there(traces, a ^ mask, b ^ mask))
-            add(traces, a, b);
+        if (table[i] >> 16 != 0)
+            add(traces, table + i, 2);
     }
     sl_wipe(schedule, sizeof schedule);
     sl_wipe(table, sizeof table);
@@ -78,7 +92,7 @@ static size_t count_in(const struct test_traces *traces, const volatile uint64_t
 {
     size_t found = 0;
     for (const volatile uint64_t *p = from; p + 1 < to; p++)
-        found += is_there(traces, p[0] ^ mask, p[1] ^ mask);
+        found += is_there(traces, p, (size_t)(to - p));
     return found;
 }
 

@@ -8,10 +8,13 @@
 
 #include "arch/kernel.h"
 
-/* 16-byte pieces, kept masked so that the search does not find its own copy. */
+/* Pieces of 16 bytes, of bitsliced schedules 64, kept masked so that the search does not find its own copy. */
 struct test_traces {
     size_t count;
-    uint64_t masked[4 * SL_SCHEDULE_MAX / 16 + 2 * SL_FACE_TABLE_LEN / 16][2];
+    struct test_piece {
+        size_t words;
+        uint64_t masked[8];
+    } pieces[4 * SL_SCHEDULE_MAX / 16 + 2 * SL_FACE_TABLE_LEN / 16];
 };
 
 /* False, with a message, where memory cannot be searched (a sanitizer's shadow is too large, an emulator's maps
