@@ -69,9 +69,9 @@ struct sealane_thresholds {
     size_t stream_table; /* sealane_stream_xor: by a table of the stream */
 
     /* Where dst != src and dst is aligned to 16 bytes at the start of a block of the keystream: by stores that go past
-     * the caches, so that dst is in none of them afterwards.  The default is half of what the creating thread can count
-     * on of its CPU's last-level cache, as src takes the other half: its size divided by the hardware threads that
-     * share it, at most 4 of them; 16 MiB where the system does not tell; never with kernels that gain nothing. */
+     * the caches, so that dst is in none of them afterwards.  The default is three quarters of what the creating thread
+     * can count on of its CPU's last-level cache: its size divided by the hardware threads that share it, at most 4 of
+     * them; 24 MiB where the system does not tell; never with kernels that gain nothing. */
     size_t non_temporal;
 };
 

@@ -35,8 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t first = data[50] * len / 255;
 
     uint8_t *ours = malloc(len + 1);
+    uint8_t *memory = malloc(len + 64); /* aligned to a block where the keystream is, and otherwise now and then */
+    uint8_t *apart = memory + (data[1] & 8 ? offset % 16 : data[2] % 64);
     uint8_t *theirs = calloc(offset + len + 1, 1);
-    require(ours && theirs);
+    require(ours && theirs && memory);
     memcpy(ours, data + HEAD, len);
     if (len)
         memcpy(theirs + offset, data + HEAD, len);
@@ -52,19 +54,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sealane_stream_xor(stream, offset, warming, warming, sizeof warming / 2);
         sealane_stream_xor(stream, offset + first, warming, warming, sizeof warming / 2);
     }
+    uint8_t *dst = data[1] & 16 ? apart : ours;
     if (stream) {
-        sealane_stream_xor(stream, offset, ours, ours, first);
-        sealane_stream_xor(stream, offset + first, ours + first, ours + first, len - first);
+        sealane_stream_xor(stream, offset, dst, ours, first);
+        sealane_stream_xor(stream, offset + first, dst + first, ours + first, len - first);
     } else {
-        sealane_ctr_xor(key, iv, offset, ours, ours, first);
-        sealane_ctr_xor(key, iv, offset + first, ours + first, ours + first, len - first);
+        sealane_ctr_xor(key, iv, offset, dst, ours, first);
+        sealane_ctr_xor(key, iv, offset + first, dst + first, ours + first, len - first);
     }
     openssl_ctr(key_bytes, iv, theirs, offset + len);
-    require(memcmp(ours, theirs + offset, len) == 0);
+    require(memcmp(dst, theirs + offset, len) == 0);
 
     sealane_stream_free(stream);
     sealane_key_free(key);
     free(ours);
+    free(memory);
     free(theirs);
     return 0;
 }

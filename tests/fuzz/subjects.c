@@ -13,7 +13,7 @@ void require(int truth)
 
 const sealane_engine *engine_for(uint8_t choice)
 {
-    static const size_t table_bytes[] = {SEALANE_TABLE_BYTES, 0, TWO_TABLES};
+    static const size_t table_bytes[] = {SEALANE_TABLE_BYTES, 0, TWO_TABLES, SEALANE_TABLE_BYTES};
     static sealane_engine *engines[ENGINES_MAX];
     static size_t count;
     if (count == 0) {
@@ -23,10 +23,12 @@ const sealane_engine *engine_for(uint8_t choice)
         require(rows <= 16);
         count = 1;
         for (size_t i = 0; i < rows; i++) {
-            for (size_t t = 0; t < 3 && info[i].state == SEALANE_KERNEL_READY; t++) {
+            for (size_t t = 0; t < 4 && info[i].state == SEALANE_KERNEL_READY; t++) {
                 struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
                 options.kernel = info[i].name;
                 options.table_bytes = table_bytes[t];
+                if (t == 3)
+                    options.thresholds = (struct sealane_thresholds){1, 1, 300};
                 require(count < ENGINES_MAX && sealane_engine_create(&engines[count++], &options) == SEALANE_OK);
             }
         }

@@ -10,9 +10,9 @@
 /* Aborts, for the fuzzer to report, unless `truth`. */
 void require(int truth);
 
-/* One of the engines kept here: each kernel that runs on this machine with tables, without, and with memory for one
- * table of each kind, so that streams take it from each other.  Kept since each proves itself when it is created, which
- * takes longer than an input. */
+/* One of the engines kept here: each kernel that runs on this machine with tables, without, with memory for one table
+ * of each kind, so that streams take it from each other, and with all paths from short lengths on.  Kept since each
+ * proves itself when it is created, which takes longer than an input. */
 const sealane_engine *engine_for(uint8_t choice);
 
 /* What is left of an input; past its end everything is 0. */
