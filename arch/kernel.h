@@ -72,8 +72,10 @@ struct sl_kernel {
 
 /* CTR from a table of states after the first rounds (docs/KERNELS.md). */
 struct sl_face {
-    /* Bytes of a call from which it beats `ctr` of the kernel: the best of interleaved rounds on warm buffers (Zen 5,
-     * 32 MiB of L3), by_nonce through a stream, which pays for holding its table.  armv8 has aesni's, unmeasured. */
+    /* Bytes of a call from which it beats `ctr` of the kernel where all calls are as long, and does not lose where
+     * lengths are random up to twice that and more (medians of interleaved rounds on warm buffers, Zen 5): borders of
+     * runs, which are where a random counter has them, cost mispredicted jumps.  by_nonce through a stream, which pays
+     * for holding its table.  armv8 has aesni's, unmeasured. */
     size_t gains_from;
     /* Fills SL_FACE_TABLE_LEN bytes, aligned to SL_SCHEDULE_ALIGN. */
     void (*make)(const void *schedule, uint8_t *table, uint64_t counter_hi, uint64_t counter_lo);

@@ -11,8 +11,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         xmm_plain(schedule, xmm_counter(hi, lo), dst, src, len);
 }
 
-static const struct sl_face by_key = {256, xmm_make_key_table, xmm_ctr_by_key};
-static const struct sl_face by_nonce = {2048, xmm_make_nonce_table, xmm_ctr_by_nonce};
+static const struct sl_face by_key = {1024, xmm_make_key_table, xmm_ctr_by_key};
+static const struct sl_face by_nonce = {1024, xmm_make_nonce_table, xmm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_aesni = {
     .name = "aesni",

@@ -89,8 +89,8 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         neon_plain(schedule, counter_vector(hi, lo), dst, src, len);
 }
 
-static const struct sl_face by_key = {256, neon_make_key_table, neon_ctr_by_key};
-static const struct sl_face by_nonce = {2048, neon_make_nonce_table, neon_ctr_by_nonce};
+static const struct sl_face by_key = {1024, neon_make_key_table, neon_ctr_by_key};
+static const struct sl_face by_nonce = {1024, neon_make_nonce_table, neon_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_armv8 = {
     .name = "armv8",

@@ -70,7 +70,7 @@ static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, co
         ctr_vectors(schedule, first, dst, src, len);
 }
 
-static const struct sl_face by_key = {256, ymm_make_key_table, ymm_ctr_by_key};
+static const struct sl_face by_key = {4096, ymm_make_key_table, ymm_ctr_by_key};
 static const struct sl_face by_nonce = {4096, ymm_make_nonce_table, ymm_ctr_by_nonce};
 
 const struct sl_kernel sl_kernel_vaes_avx2 = {
