@@ -166,7 +166,6 @@ class Analysis:
         self.externals = externals
         self.findings = {}
         self.visited = set()
-        self.encodings = set()  # of vector instructions on x86
         self.checked = {"load": set(), "store": set(), "branch": set()}
         self.memory = {}
         self.at = None

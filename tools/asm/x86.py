@@ -20,6 +20,8 @@ for _i in range(32):
 for _i in range(8):
     FAMILY[f"k{_i}"] = (f"k{_i}", 64)
 
+UPPER = ".upper"  # the part of a vector register above 128 bits, which instructions without VEX leave as it is
+
 SIZES = {"BYTE": 1, "WORD": 2, "DWORD": 4, "QWORD": 8, "XMMWORD": 16, "OWORD": 16, "YMMWORD": 32, "ZMMWORD": 64}
 
 CONDITIONS = "o no b c nae ae nb nc e z ne nz be na a nbe s ns p pe np po l nge ge nl le ng g nle".split()
@@ -43,7 +45,7 @@ CONVERT = words("movzx movsx movsxd movd movq vmovd vmovq pshufd pshuflw pshufhw
 LEGACY = words("aesenc aesenclast aesdec aesdeclast pxor por pand pandn xorps xorpd orps andps andnps paddb paddw paddd paddq psubb psubw psubd "
                "psubq pshufb psllw pslld psllq psrlw psrld psrlq psraw psrad pslldq psrldq punpcklbw punpcklwd punpckldq punpcklqdq punpckhbw "
                "punpckhwd punpckhdq punpckhqdq shufps shufpd movhps movlps movhpd movlpd movhlps movlhps movss movsd unpcklps unpckhps unpcklpd "
-               "unpckhpd palignr pinsrb pinsrw pinsrd pinsrq pcmpeqb pcmpeqw pcmpeqd pcmpeqq pblendw blendps blendpd packuswb packssdw "
+               "unpckhpd palignr pinsrb pinsrw pinsrd pinsrq pcmpeqb pcmpeqw pcmpeqd pcmpeqq pblendw blendps blendpd packuswb packssdw pcmpgtb pcmpgtw pcmpgtd "
                "pclmulqdq pmulludq pmuludq")
 ARITHMETIC = words("add sub and or xor adc sbb imul shl sal shr sar rol ror rcl rcr shld shrd bts btr btc andn bzhi bextr blsr blsi blsmsk")
 UNARY = words("neg inc dec not bswap")
@@ -55,7 +57,7 @@ VEX_PREFIXES = words("vaes vpxor vpor vpand vpadd vpsub vpshuf vpsll vpsrl vpsra
 DESTINATION_TAKES_PART = re.compile(r"vpternlog|vpermi2|vpermt2|vpshldv|vpshrdv")
 SAME_GIVES_CONSTANT = re.compile(r"v?p?xor[dqp]?[sd]?$|v?pcmpeq[bwdq]$|v?psub[bwdq]$|sub$|v?pandn[dq]?$|kxor[bwdq]$|kxnor[bwdq]$|v?andnp[sd]$")
 MASKS = re.compile(r"k(and|andn|or|xor|xnor|add|shiftl|shiftr|unpck)(b|w|d|q|bw|wd|dq)$")
-IGNORED = re.compile(r"(data16 |cs |ds |es |ss )*(nop[wl]?|endbr64|vzeroupper|sfence|lfence|mfence|pause|emms)$")
+IGNORED = re.compile(r"(data16 |cs |ds |es |ss )*(nop[wl]?|endbr64|sfence|lfence|mfence|pause|emms)$")
 PREFETCH = re.compile(r"prefetch(t0|t1|t2|nta|w|wt1)$|clflush(opt)?$|clwb$")
 STOP = words("ud2 hlt int3")
 SHIFTS = words("shl sal shr sar rol ror rcl rcr shld shrd shlx shrx sarx")
@@ -167,6 +169,8 @@ class Machine:
                 a.say("the mask of a memory access depends on a secret")
             return a.load(state, self.address(state, m, a.at), m.size or size or 64)
         value = state.get(operand.register)
+        if operand.bits > 128:
+            value = taint.of(value[0] or state.get(operand.register + UPPER)[0])
         if operand.low_byte:
             value = state.registers.get(operand.register + taint.LOW_BYTE, value)
         if operand.bits < 64:
@@ -181,7 +185,7 @@ class Machine:
             a.store(state, self.address(state, m, a.at), m.size or size or 64, value, certain=operand.mask is None)
             return
         if operand.mask:
-            value = taint.of(value[0] or state.get(operand.mask)[0] or (not operand.zeroing and state.get(operand.register)[0]))
+            value = taint.of(value[0] or state.get(operand.mask)[0] or (not operand.zeroing and self.read(a, state, operand)[0]))
         state.registers.pop(operand.register + taint.LOW_BYTE, None)
         if operand.low_byte:
             state.registers[operand.register + taint.LOW_BYTE] = taint.of(value[0])
@@ -190,6 +194,8 @@ class Machine:
         elif operand.bits == 32 and operand.register[0] == "r":
             value = taint.known(value[2] & 0xffffffff) if value[3] == 0 and not value[0] and value[1] == "any" else taint.of(value[0])
         state.registers[operand.register] = value
+        if operand.register[0] == "v" and a.at.mnemonic[0] == "v":
+            state.registers[operand.register + UPPER] = value if operand.bits > 128 else taint.PUBLIC
 
     def flags(self, state, secret):
         state.registers["flags"] = taint.of(secret)
@@ -201,6 +207,10 @@ class Machine:
         if name in JUMPS or name == "jmp" or name == "call" or name == "ret" or name in STOP:
             return self.control(a, state, i, name)
         if IGNORED.match(name):
+            return [i.next]
+        if name == "vzeroupper":
+            for n in range(16):
+                state.registers[f"v{n}{UPPER}"] = taint.PUBLIC
             return [i.next]
         ops = self.operands(i)
         if None in ops:
@@ -339,10 +349,6 @@ class Machine:
         self.write(a, state, ops[0], value)
 
     def vector(self, a, state, name, ops):
-        if any(operand.register and operand.register[0] == "v" for operand in ops):
-            a.encodings.add(name[0] == "v")
-            if len(a.encodings) == 2:
-                a.say("instructions for 128-bit registers that leave upper halves as they are, beside ones for wider: not followed")
         if name in COPY or name in CONVERT:
             value = self.read(a, state, ops[1], ops[0].bits // 8)
             self.write(a, state, ops[0], value if name in COPY and ops[0].bits < 128 and ops[0].register else taint.of(value[0]),
