@@ -9,7 +9,8 @@ packages="make cmake ninja-build gcc g++ pkg-config git libssl-dev libjansson-de
 case "${1:-build}" in
 build) ;;
 ci) packages="$packages clang clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 llvm-19 valgrind binutils
-    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu
+    libc6-dev-s390x-cross" ;;
 *)
     echo "usage: tools/bootstrap.sh [build|ci]" >&2
     exit 2
