@@ -237,9 +237,6 @@ WAY(to_192, column_of_vectors(r, count, *at, schedule_at, 2, 3, 0))
 WAY(to_256, column_of_vectors(r, count, *at, schedule_at, 2, 4, 0))
 WAY(own_vector, column_of(NULL, r, count, *at, schedule_at, 4, 1, 1))
 WAY(own_to_64, column_of(NULL, r, count, *at, schedule_at, 4, 1, 0))
-WAY(own_to_128, column_of(NULL, r, count, *at, schedule_at, 4, 2, 0))
-WAY(own_to_192, column_of(NULL, r, count, *at, schedule_at, 2, 3, 0))
-WAY(own_to_256, column_of(NULL, r, count, *at, schedule_at, 1, 4, 0))
 #undef WAY
 
 static size_t column(const struct sealane_record *r, size_t count, size_t iv_step, size_t step, size_t schedule_at)
@@ -256,11 +253,13 @@ static size_t column(const struct sealane_record *r, size_t count, size_t iv_ste
         return own ? column_own_vector(r, count, &at, schedule_at) : column_vector(r, count, &at, schedule_at);
     if (r->len < 64)
         return own ? column_own_to_64(r, count, &at, schedule_at) : column_to_64(r, count, &at, schedule_at);
+    if (own)
+        return 0; /* longer ones share nothing: as fast one by one, as are long ones with one key */
     if (r->len <= 128)
-        return own ? column_own_to_128(r, count, &at, schedule_at) : column_to_128(r, count, &at, schedule_at);
+        return column_to_128(r, count, &at, schedule_at);
     if (r->len <= 192)
-        return own ? column_own_to_192(r, count, &at, schedule_at) : column_to_192(r, count, &at, schedule_at);
+        return column_to_192(r, count, &at, schedule_at);
     if (r->len <= 256)
-        return own ? column_own_to_256(r, count, &at, schedule_at) : column_to_256(r, count, &at, schedule_at);
-    return 0; /* a call for each is about as fast */
+        return column_to_256(r, count, &at, schedule_at);
+    return 0;
 }

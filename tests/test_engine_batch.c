@@ -131,30 +131,6 @@ static bool batch_is_right(const struct batch *b)
     return memcmp(b->in, b->expected_in, ROOM) == 0 && memcmp(b->out, b->expected_out, ROOM) == 0;
 }
 
-/* Runs `body` with an engine forced to each usable kernel; names the others. */
-static void for_each_kernel(void (*body)(const sealane_engine *engine))
-{
-    struct engine_subject best;
-    engine_subject_open(&best, NULL, NULL);
-    size_t count = sealane_engine_kernels(best.engine, NULL, 0), ran = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct sealane_kernel_info info = engine_kernel_info(best.engine, i);
-        assert_int_not_equal(info.state, SEALANE_KERNEL_WRONG);
-        if (info.state != SEALANE_KERNEL_READY) {
-            test_not_run(info.name, info.state == SEALANE_KERNEL_OTHER_ARCH ? "built for another architecture only"
-                                                                            : "this CPU or system lacks what it needs");
-            continue;
-        }
-        struct engine_subject subject;
-        engine_subject_open(&subject, info.name, NULL);
-        body(subject.engine);
-        engine_subject_close(&subject);
-        ran++;
-    }
-    engine_subject_close(&best);
-    assert_true(ran > 0);
-}
-
 static void random_batches(const sealane_engine *engine)
 {
     const size_t rounds = test_reduced() ? 40 : 400;
@@ -185,7 +161,7 @@ static void random_batches(const sealane_engine *engine)
 static void batches_against_openssl(void **state)
 {
     (void)state;
-    for_each_kernel(random_batches);
+    engine_for_each_kernel(random_batches);
 }
 
 /* A wrong expectation is noticed: the comparison above can fail. */
@@ -247,7 +223,7 @@ static void guarded(const sealane_engine *engine)
 static void nothing_beyond_a_record(void **state)
 {
     (void)state;
-    for_each_kernel(guarded);
+    engine_for_each_kernel(guarded);
 }
 
 /* ---- Breaches ---- */

@@ -11,30 +11,6 @@
 #include "tests/support/engine_subject.h"
 #include "tests/support/environment.h"
 
-/* Runs `body` with an engine forced to each usable kernel; names the others. */
-static void for_each_kernel(void (*body)(const sealane_engine *engine))
-{
-    struct engine_subject best;
-    engine_subject_open(&best, NULL, NULL);
-    size_t count = sealane_engine_kernels(best.engine, NULL, 0), ran = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct sealane_kernel_info info = engine_kernel_info(best.engine, i);
-        assert_int_not_equal(info.state, SEALANE_KERNEL_WRONG);
-        if (info.state != SEALANE_KERNEL_READY) {
-            test_not_run(info.name, info.state == SEALANE_KERNEL_OTHER_ARCH ? "built for another architecture only"
-                                                                            : "this CPU or system lacks what it needs");
-            continue;
-        }
-        struct engine_subject subject;
-        engine_subject_open(&subject, info.name, NULL);
-        body(subject.engine);
-        engine_subject_close(&subject);
-        ran++;
-    }
-    engine_subject_close(&best);
-    assert_true(ran > 0);
-}
-
 static void keys_like_key(const sealane_engine *engine)
 {
     static const size_t counts[] = {0, 1, 3, 4, 5, 64, 65, 130};
@@ -69,7 +45,7 @@ static void keys_like_key(const sealane_engine *engine)
 static void many_keys(void **state)
 {
     (void)state;
-    for_each_kernel(keys_like_key);
+    engine_for_each_kernel(keys_like_key);
 }
 
 static void too_many_keys(void *argument)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "tests/support/environment.h"
 
 enum { STREAM_WARM = 16384 };
 
@@ -126,4 +127,32 @@ struct sealane_kernel_info engine_kernel_info(const sealane_engine *engine, size
         exit(2);
     }
     return info[row];
+}
+
+void engine_for_each_kernel(void (*body)(const sealane_engine *engine))
+{
+    struct engine_subject best;
+    engine_subject_open(&best, NULL, NULL);
+    size_t count = sealane_engine_kernels(best.engine, NULL, 0), ran = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct sealane_kernel_info info = engine_kernel_info(best.engine, i);
+        if (info.state == SEALANE_KERNEL_READY) {
+            struct engine_subject subject;
+            engine_subject_open(&subject, info.name, NULL);
+            body(subject.engine);
+            engine_subject_close(&subject);
+            ran++;
+        } else if (info.state == SEALANE_KERNEL_WRONG) {
+            fprintf(stderr, "%s is wrong\n", info.name);
+            exit(2);
+        } else {
+            test_not_run(info.name, info.state == SEALANE_KERNEL_OTHER_ARCH ? "built for another architecture only"
+                                                                            : "this CPU or system lacks what it needs");
+        }
+    }
+    engine_subject_close(&best);
+    if (ran == 0) {
+        fprintf(stderr, "no usable kernel\n");
+        exit(2);
+    }
 }

@@ -28,4 +28,8 @@ struct ctr_subject engine_subject_cases(struct engine_subject *subject, const ch
 /* The state in which `engine` sees the kernel at `row` of the table. */
 struct sealane_kernel_info engine_kernel_info(const sealane_engine *engine, size_t row);
 
+/* Runs `body` with an engine forced to each usable kernel; names the others.  Ends the program if there is none, or if
+ * one failed its self-test. */
+void engine_for_each_kernel(void (*body)(const sealane_engine *engine));
+
 #endif
