@@ -177,8 +177,9 @@ SEALANE_API void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALA
 /* sealane_ctr_xor for `count` records (sealane/record.h), in no particular order: faster than one by one where records
  * are of up to 16 bytes and the kernel has AES instructions for x86-64, or of up to 64 bytes with vaes-avx512, and most
  * where eight or more records lie in equal steps, as values of an array do: one length, offset 0, iv, dst and src each
- * so many bytes from the last.  Otherwise, as for lengths that vary, the check below is added to a loop.  Keys may differ, even their engines; neighbours with the same key are fastest.
- * Records are checked first, and only a batch without a breach writes anything.  Errors:
+ * so many bytes from the last.  Otherwise, as for lengths that vary, the check below is added to a loop.  Keys may
+ * differ, even their engines; neighbours with the same key are fastest. Records are checked first, and only a batch
+ * without a breach writes anything.  Errors:
  *
  *   ARGUMENT   in a record whose len is not 0: a null pointer, or offset + len > 2^64, or a dst that overlaps another
  *              record's dst or src, or its own src without being equal to it (several records may read one src);
