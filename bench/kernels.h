@@ -22,6 +22,7 @@ struct kernels_work {
     const uint8_t (*ivs)[KERNELS_IV_LEN];
     const uint32_t *places; /* offsets into buffer */
     size_t place_mask;      /* 0, or the number of places less 1 */
+    int scattered;          /* non-zero: the places are those of a larger buffer's pieces, in random order */
     int stream;             /* non-zero: one keystream with ivs[0]; call i is at kernels_offset(i) of it */
 };
 
@@ -43,7 +44,7 @@ static inline const uint8_t *kernels_iv(const struct kernels_work *work, uint64_
 
 static inline uint64_t kernels_offset(const struct kernels_work *work, uint64_t i)
 {
-    return work->place_mask ? work->places[i & work->place_mask] : i * work->len;
+    return work->scattered ? work->places[i & work->place_mask] : i * work->len;
 }
 
 /* One implementation in each of the three suites; benches.def says which are used. */
