@@ -186,6 +186,15 @@ static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, 
         } while (len > (size_t)wide * T(VEC_LEN));
     }
     HIDE(schedule);
+    /* Four whole vectors, as the wide kernels have for 256 bytes: a twentieth faster than by what follows. */
+    if (len == 4 * T(VEC_LEN)) {
+        VEC s[16];
+        if (skip)
+            T(fetch)(src + from->ahead, 4);
+        T(group)(schedule, NULL, from, skip, 4, from->last_rest, s);
+        T(finish)(schedule, NULL, s, 4, 0, dst, src);
+        return;
+    }
     VEC last;
     size_t before = (len - 1) / T(VEC_LEN); /* vectors before the last one */
     switch (before) {
@@ -248,8 +257,9 @@ static ALWAYS_INLINE size_t T(run_from_table)(const void *schedule, const uint8_
         from.last_rest = BLEND(from.rest, T(rest)(schedule, table, skip, hi, lo + left), left % LANES);
     if (n > len)
         n = len;
-    /* Loads of entries between those of data hide from the hardware's prefetcher that data comes in order. */
-    from.ahead = len - n > SL_FACE_RUN ? SL_FACE_RUN : 0;
+    /* Loads of entries between those of data hide from the hardware's prefetcher that data comes in order.  Where no
+     * run follows, fetching within this one makes pieces of 4 KiB at random in 64 MiB a fifth faster. */
+    from.ahead = len - n > SL_FACE_RUN ? SL_FACE_RUN : SL_FACE_FETCH;
     T(run)(schedule, &from, skip, 0, dst, src, n);
     return n;
 }

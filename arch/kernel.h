@@ -12,6 +12,7 @@ enum {
     SL_AES_ROUNDS = 14,
     SL_SCHEDULE_ALIGN = 64,
     SL_FACE_RUN = 16 * 256,            /* bytes that one table serves in order */
+    SL_FACE_FETCH = 768,               /* bytes: of 768 to 3072 the best, random pieces of 4 KiB */
     SL_FACE_TABLE_LEN = 16 * 256 + 64, /* bytes: the first vector again at the end */
     SL_STEPS_MIN = 4,                  /* records: a column has at least */
     SL_RECORD_VECTOR_LEN = 64,         /* bytes: of records that kernels take besides those of up to one block */
