@@ -56,6 +56,18 @@ void __attribute__((noinline)) sl_ctr_by_key(const sealane_key *key, const uint8
     sl_ctr(&path, iv, offset, dst, src, len);
 }
 
+void sl_ctr_part(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                 const uint8_t *src, size_t len, size_t whole_len)
+{
+    if (key->backend) {
+        sl_backend_ctr(key, iv, offset, dst, src, len);
+        return;
+    }
+    struct sl_path path = sl_key_path(key, len);
+    path.nt_from = whole_len >= path.nt_from ? 0 : SIZE_MAX;
+    sl_ctr(&path, iv, offset, dst, src, len);
+}
+
 void sealane_ctr_xor(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
                      const uint8_t *src, size_t len)
 {

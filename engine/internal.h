@@ -139,6 +139,11 @@ static inline void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_B
 void sl_ctr_by_key(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
                    const uint8_t *src, size_t len);
 
+/* sealane_ctr_xor for `len` bytes of `whole_len` that are done piece by piece: stores leave the caches alone if those
+ * of the whole should. */
+void sl_ctr_part(const struct sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset, uint8_t *dst,
+                 const uint8_t *src, size_t len, size_t whole_len);
+
 /* What the interface asks of every call; in debug builds. */
 static inline void sl_assert_valid(uint64_t offset, const uint8_t *dst, const uint8_t *src, size_t len)
 {

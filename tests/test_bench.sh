@@ -74,6 +74,10 @@ for name in small/sealane/16 small/sealane:stream/1500 small/openssl:evp-iv/100 
     dram/sealane/bytes:16777216/inplace:1 dram/openssl:evp-iv/bytes:268435456/inplace:0; do
     grep -qxF "$name" "$scratch/out" || fail "no row $name"
 done
+expect 0 --suite scaling --benchmark_list_tests
+for name in scaling/sealane/threads:1/bytes:268435456/inplace:1 scaling/copy:memcpy/threads:1/bytes:268435456/inplace:0; do
+    grep -qxF "$name" "$scratch/out" || fail "no row $name"
+done
 expect 0 --suite kernels --benchmark_list_tests --benchmark_filter=-sealane
 grep -q sealane "$scratch/out" && fail "a filter that excludes does not"
 
@@ -129,6 +133,11 @@ expect 0 --suite dram --rounds 1 --benchmark_filter='dram/(copy:.*|sealane|seala
 grep -q '^sealane  *bytes:16777216/inplace:1 .*[0-9]' "$scratch/out" || fail "no table of large calls"
 grep -q '^copy:memcpy .*inplace:1' "$scratch/out" && fail "a copy in place"
 [ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "dram: lines longer than 120"
+
+# --- the pool: proven on every number of threads, in both places ---
+expect 0 --suite scaling --rounds 1
+grep -q '^sealane  *threads:1/bytes:268435456/inplace:1 .*[0-9]' "$scratch/out" || fail "no table of threads"
+[ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "scaling: lines longer than 120"
 
 # --- calibration ---
 expect 0 --calibrate --rounds 1

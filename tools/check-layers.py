@@ -14,14 +14,14 @@ LAYERS = {
     "engine": {"base", "arch", "engine"},
     "engine/pool": {"base", "arch", "engine", "engine/pool"},
     "kms": {"base", "kms"},
-    "envelope": {"base", "arch", "engine", "envelope"},
+    "envelope": {"base", "arch", "engine", "engine/pool", "envelope"},
 }
 # May include their own folder and public headers only.
 USERS = {"cli", "integrations", "bench"}
 
 PUBLIC = {
     "error.h": "base", "errors.def": "base", "export.h": "base", "memory.h": "base", "version.h": "base",
-    "cpu.h": "arch", "record.h": "arch", "engine.h": "engine", "topology.h": "engine/pool",
+    "cpu.h": "arch", "record.h": "arch", "engine.h": "engine", "topology.h": "engine/pool", "pool.h": "engine/pool",
     "kms.h": "kms", "keystore.h": "envelope", "file.h": "envelope", "output.h": "envelope", "backends.h": "integrations", "sealane.h": "envelope",
 }
 # The envelope reaches key services by this one header.
@@ -30,7 +30,7 @@ PUBLIC_EXTRA = {("envelope", "kms.h"), ("envelope", "sealane.h")}
 # Third-party header -> the only folders that may include it.
 HOMES = [
     (r"[a-z]mmintrin\.h|x86(gpr)?intrin\.h|cpuid\.h|arm_(neon|acle|sve)\.h", {"arch"}),
-    (r"hwloc\.h|hwloc/.*", {"engine/pool"}),
+    (r"hwloc\.h|hwloc/.*", {"engine/pool", "tests"}),
     (r"openssl/.*", {"envelope", "kms", "integrations", "tests", "bench"}),
     (r"jansson\.h", {"kms", "envelope", "cli", "bench", "tests"}),
     (r"intel-ipsec-mb\.h", {"integrations/backends", "bench"}),

@@ -1,17 +1,15 @@
-#define _GNU_SOURCE
 #include "sealane/topology.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include <hwloc.h>
-#include <hwloc/linux.h>
+#include "engine/pool/machine.h"
+#include "engine/pool/plan.h"
 
 struct sealane_topology {
     struct sealane_topology_info info;
     struct sealane_topology_cache *cache;
     struct sealane_topology_node *node;
+    struct sl_plan *plan;
 };
 
 static unsigned weight_of_common(hwloc_const_bitmap_t a, hwloc_const_bitmap_t b, hwloc_bitmap_t scratch)
@@ -22,14 +20,6 @@ static unsigned weight_of_common(hwloc_const_bitmap_t a, hwloc_const_bitmap_t b,
     return weight > 0 ? (unsigned)weight : 0;
 }
 
-/* hwloc knows of cgroup cpusets by itself, but shows processors outside this process's affinity mask. */
-static int usable_processors(hwloc_topology_t h, hwloc_bitmap_t usable)
-{
-    if (hwloc_get_cpubind(h, usable, HWLOC_CPUBIND_PROCESS) != 0)
-        return hwloc_bitmap_copy(usable, hwloc_topology_get_allowed_cpuset(h));
-    return hwloc_bitmap_and(usable, usable, hwloc_topology_get_allowed_cpuset(h));
-}
-
 static unsigned count_cores(hwloc_topology_t h, hwloc_const_bitmap_t usable)
 {
     unsigned count = 0;
@@ -38,16 +28,13 @@ static unsigned count_cores(hwloc_topology_t h, hwloc_const_bitmap_t usable)
     return count;
 }
 
-/* hwloc gives a node without processors those of its neighbours; the system's own list says which are local. */
-static unsigned local_processors(hwloc_obj_t node, hwloc_const_bitmap_t usable, hwloc_bitmap_t scratch)
+static unsigned local_processors(hwloc_topology_t h, hwloc_obj_t node, hwloc_const_bitmap_t usable,
+                                 hwloc_bitmap_t scratch)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/sys/devices/system/node/node%u/cpumap", node->os_index);
     hwloc_bitmap_t local = hwloc_bitmap_alloc();
-    if (!local)
-        return 0;
-    int known = hwloc_linux_read_path_as_cpumask(path, local) == 0;
-    unsigned count = weight_of_common(known ? local : node->cpuset, usable, scratch);
+    unsigned count = 0;
+    if (local && sl_machine_local(h, node, local) == SEALANE_OK)
+        count = weight_of_common(local, usable, scratch);
     hwloc_bitmap_free(local);
     return count;
 }
@@ -65,7 +52,7 @@ static enum sealane_error fill_nodes(sealane_topology *t, hwloc_topology_t h, hw
         t->node[t->info.nodes++] = (struct sealane_topology_node){
             .os_index = node->os_index,
             .memory = node->attr->numanode.local_memory,
-            .processors = local_processors(node, usable, scratch),
+            .processors = local_processors(h, node, usable, scratch),
         };
     }
     return SEALANE_OK;
@@ -123,8 +110,8 @@ static enum sealane_error fill(sealane_topology *t, hwloc_topology_t h)
 {
     hwloc_bitmap_t usable = hwloc_bitmap_alloc();
     hwloc_bitmap_t scratch = hwloc_bitmap_alloc();
-    enum sealane_error error = SEALANE_E_NO_MEMORY;
-    if (usable && scratch && usable_processors(h, usable) == 0) {
+    enum sealane_error error = usable && scratch ? sl_machine_usable(h, usable) : SEALANE_E_NO_MEMORY;
+    if (!error) {
         int processors = hwloc_bitmap_weight(usable);
         t->info.processors = processors > 0 ? (unsigned)processors : 0;
         t->info.cores = count_cores(h, usable);
@@ -133,35 +120,27 @@ static enum sealane_error fill(sealane_topology *t, hwloc_topology_t h)
         error = t->info.processors == 0 ? SEALANE_E_IO : fill_nodes(t, h, usable, scratch);
         if (!error)
             error = fill_caches(t, h, usable);
+        if (!error)
+            error = sl_plan_create(&t->plan, h, usable);
+    }
+    if (!error) {
+        t->info.quota = sl_machine_quota();
+        t->info.workers = sl_plan_default(t->plan, t->info.quota);
     }
     hwloc_bitmap_free(usable);
     hwloc_bitmap_free(scratch);
     return error;
 }
 
-/* HWLOC_SYNTHETIC, HWLOC_XMLFILE and HWLOC_FSROOT have hwloc describe another machine, on which every binding succeeds
- * and does nothing: refused, unless HWLOC_THISSYSTEM vouches for it. */
-static enum sealane_error load(hwloc_topology_t h)
-{
-    if (hwloc_topology_set_cache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL) != 0 ||
-        hwloc_topology_set_icache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL) != 0)
-        return SEALANE_E_IO;
-    errno = 0;
-    if (hwloc_topology_load(h) != 0)
-        return errno == ENOMEM ? SEALANE_E_NO_MEMORY : SEALANE_E_IO;
-    return hwloc_topology_is_thissystem(h) ? SEALANE_OK : SEALANE_E_IO;
-}
-
 enum sealane_error sealane_topology_create(sealane_topology **topology)
 {
     *topology = NULL;
     hwloc_topology_t h;
-    if (hwloc_topology_init(&h) != 0)
-        return SEALANE_E_NO_MEMORY;
+    enum sealane_error error = sl_machine_load(&h);
+    if (error)
+        return error;
     sealane_topology *t = calloc(1, sizeof *t);
-    enum sealane_error error = t ? load(h) : SEALANE_E_NO_MEMORY;
-    if (!error)
-        error = fill(t, h);
+    error = t ? fill(t, h) : SEALANE_E_NO_MEMORY;
     hwloc_topology_destroy(h);
     if (error) {
         sealane_topology_free(t);
@@ -177,6 +156,7 @@ void sealane_topology_free(sealane_topology *topology)
         return;
     free(topology->cache);
     free(topology->node);
+    sl_plan_free(topology->plan);
     free(topology);
 }
 
@@ -200,5 +180,15 @@ enum sealane_error sealane_topology_node(const sealane_topology *topology, unsig
     if (index >= topology->info.nodes)
         return SEALANE_E_ARGUMENT;
     *node = topology->node[index];
+    return SEALANE_OK;
+}
+
+enum sealane_error sealane_topology_worker(const sealane_topology *topology, unsigned index,
+                                           struct sealane_topology_worker *worker)
+{
+    if (index >= topology->plan->worker_count)
+        return SEALANE_E_ARGUMENT;
+    const struct sl_plan_worker *w = &topology->plan->worker[index];
+    *worker = (struct sealane_topology_worker){w->cpu, w->core, w->node, w->sibling};
     return SEALANE_OK;
 }

@@ -10,6 +10,7 @@
 #include "sealane/kms.h"
 #include "sealane/memory.h"
 #include "sealane/output.h"
+#include "sealane/pool.h"
 #include "sealane/topology.h"
 #include "sealane/version.h"
 

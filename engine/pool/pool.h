@@ -1,0 +1,192 @@
+/* What the parts of the pool share.
+ *
+ * Locks, in the order in which they may be taken together: none.  Each is held for a few instructions:
+ *   pool->lock     requests' states, and which ones are active
+ *   queue->lock    the queue's lanes, and its share of each request in them
+ *   pool->sleeping the workers' array, who sleeps, and the epoch that says whether there is news */
+#ifndef SEALANE_ENGINE_POOL_POOL_H
+#define SEALANE_ENGINE_POOL_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/pool/plan.h"
+#include "engine/pool/task.h"
+#include "sealane/pool.h"
+
+enum {
+    SL_POOL_REGIONS = 256,        /* at most, in a request */
+    SL_POOL_REGION_LEN = 2 << 20, /* bytes, at least: a huge page lies on one node */
+    SL_POOL_LANES = 16,           /* callers that take turns; more share lanes */
+    SL_NO_REQUEST = UINT32_MAX,
+};
+
+enum sl_request_state {
+    SL_REQUEST_FREE,
+    SL_REQUEST_ACTIVE,
+    SL_REQUEST_ENDED /* and not yet waited for */
+};
+
+/* A request's slices in one queue.  Guarded by the queue's lock. */
+struct sl_share {
+    uint64_t next; /* the first slice not yet claimed */
+    uint64_t end;
+    uint32_t behind; /* the next request in the lane */
+};
+
+struct sl_request {
+    /* Guarded by pool->lock. */
+    enum sl_request_state state;
+    uint32_t generation; /* tells a ticket from those of earlier requests here */
+    uint32_t next_free;
+    uint32_t active_at; /* index in pool->active */
+    pthread_cond_t ended;
+
+    unsigned lane;
+
+    /* Set when submitted. */
+    sl_pool_run *run;
+    void *context;
+    struct sealane_record record;
+    uint8_t iv[SEALANE_BLOCK_LEN];
+    uint64_t skew; /* bytes from a region's boundary in memory to the request's first byte */
+    uint64_t len;
+    uint64_t slices_per_region;
+    uint8_t order[SL_POOL_REGIONS]; /* regions, those of one queue together */
+
+    _Atomic uint64_t pending; /* slices not yet done or left out */
+    _Atomic int error;        /* the first */
+    _Atomic bool stop;        /* leave out what is not begun */
+    _Atomic bool left_out;    /* some was */
+    struct sl_share *share;   /* one for each queue */
+};
+
+struct sl_queue {
+    _Alignas(64) pthread_mutex_t lock;
+    unsigned turn;            /* the lane that is next */
+    _Atomic unsigned waiting; /* requests in the lanes: looked at without the lock */
+    struct {
+        uint32_t head; /* SL_NO_REQUEST: empty */
+        uint32_t tail;
+    } lane[SL_POOL_LANES];
+};
+
+struct sl_worker {
+    _Alignas(64) pthread_t thread;
+    struct sealane_pool *pool;
+    struct sl_plan_worker plan;
+    /* Guarded by pool->sleeping. */
+    pthread_cond_t news;
+    bool asleep; /* and not yet called */
+    bool lent;   /* sleeps on, as a caller does its work */
+    _Atomic bool stop;
+    _Atomic uint64_t slices;
+    _Atomic uint64_t stolen;
+};
+
+/* What a request in flight reads and writes, side by side for all of them: each new one is compared with all. */
+struct sl_active {
+    uintptr_t dst;
+    uintptr_t src;
+    uint64_t len; /* 0: nothing to compare */
+    uint32_t request;
+};
+
+/* Who has a lane, in all queues, while requests of his are in flight. */
+struct sl_lane {
+    pthread_t caller;
+    uint32_t requests;
+};
+
+struct sealane_pool {
+    unsigned forks;  /* of this process and those before it when created */
+    uint16_t number; /* tells its tickets from other pools' */
+    struct sl_plan *plan;
+    struct sl_queue *queue; /* plan->queue_count */
+
+    pthread_mutex_t lock;
+    uint32_t request_count;
+    uint32_t free_request; /* the head of a list */
+    struct sl_request *request;
+    struct sl_share *shares;
+    struct sl_active *active; /* requests in flight, in no order */
+    _Atomic uint32_t active_count;
+    struct sl_lane lane[SL_POOL_LANES];
+    pthread_cond_t idle;
+
+    pthread_mutex_t sleeping;
+    uint64_t epoch; /* counts submissions */
+    _Atomic unsigned worker_count;
+    struct sl_worker *worker;
+};
+
+/* The ticket of what was complete when it was submitted.  Generations are never 0. */
+static const sealane_ticket SL_TICKET_DONE = 1;
+
+/* True if two pieces of memory, neither beyond the top of the address space, have a byte in common. */
+static inline bool sl_overlap(uintptr_t a, uint64_t a_len, uintptr_t b, uint64_t b_len)
+{
+    return b - a < a_len || a - b < b_len;
+}
+
+/* A pool by this plan, which becomes the pool's, or is freed on failure.  The options are valid
+ * but for the threads, which may be more than the plan has. */
+SEALANE_CHECK enum sealane_error sl_pool_create(struct sealane_pool **pool, struct sl_plan *plan,
+                                                const struct sealane_pool_options *options);
+
+/* True in a child forked since the pool was created. */
+bool sl_pool_forked(const struct sealane_pool *pool);
+
+/* Cuts an active request into slices, queues them, and tells the workers. */
+void sl_pool_enqueue(struct sealane_pool *pool, uint32_t index, const uint8_t *dst);
+
+/* Whether the thread may run on the worker's CPU and on no other: cpusets, CPUs that go offline and people with
+ * taskset(1) change that without a word. */
+bool sl_worker_pinned(const struct sl_worker *worker);
+
+/* Called by who has done the last slice. */
+void sl_request_ended(struct sealane_pool *pool, struct sl_request *request);
+
+/* Submits, takes part in the work in place of a worker where one sleeps, and waits. */
+SEALANE_CHECK enum sealane_error sl_pool_call(struct sealane_pool *pool, sl_pool_run *run, void *context,
+                                              const struct sealane_record *record, uint64_t len);
+
+/* True if the record overlaps one in flight in a way that makes either result undefined. */
+bool sl_pool_conflicts(struct sealane_pool *pool, const struct sealane_record *record);
+
+/* Claims slices that `worker` should do next; false: there are none.  sl_request_do() does them. */
+struct sl_claim {
+    struct sl_request *request;
+    unsigned queue;
+    uint64_t first;
+    uint64_t count;
+};
+bool sl_pool_claim(struct sealane_pool *pool, const struct sl_worker *worker, struct sl_claim *claim);
+void sl_request_do(struct sealane_pool *pool, const struct sl_claim *claim);
+
+/* A sleeping worker of the node where the calling thread runs, in whose place the caller may claim and do slices; NULL:
+ * there is none.  Waking another thread takes longer than a megabyte, and this way there is never one more at work than
+ * there are workers. */
+struct sl_worker *sl_worker_borrow(struct sealane_pool *pool);
+void sl_worker_give_back(struct sl_worker *worker);
+
+/* Claims and does slices, of whatever requests, as that worker until `*pending` is 0 or there are none. */
+void sl_worker_help(struct sl_worker *worker, const _Atomic uint64_t *pending);
+
+/* Tells workers of `added[queue]` more slices. */
+void sl_pool_wake(struct sealane_pool *pool, const uint64_t *added);
+
+/* Fills queues[i] with the queue of the node where the page at address[i] lies; UINT8_MAX: nowhere yet, or unknown. */
+void sl_pool_locate(const struct sl_plan *plan, const void **address, uint8_t *queues, unsigned count);
+
+/* Starts `count` workers by the plan; none on failure (THREAD, NO_MEMORY). */
+SEALANE_CHECK enum sealane_error sl_workers_start(struct sealane_pool *pool, const struct sl_plan *plan, unsigned count,
+                                                  struct sl_worker **workers);
+/* Makes them the pool's and ends those it had. */
+void sl_workers_replace(struct sealane_pool *pool, struct sl_worker *workers, unsigned count);
+/* Ends and frees them. */
+void sl_workers_end(struct sealane_pool *pool, struct sl_worker *workers, unsigned count);
+
+#endif
