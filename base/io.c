@@ -90,6 +90,24 @@ enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, in
     return SEALANE_OK;
 }
 
+enum sealane_error sl_pwrite_all(int fd, const void *data, size_t len, int64_t offset)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        ssize_t n = pwrite(fd, at, at_most(len), (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return in_direction(sealane_error_from_errno(errno), SEALANE_E_WRITE_FAILED);
+        if (n == 0)
+            return SEALANE_E_WRITE_FAILED;
+        at += n;
+        len -= (size_t)n;
+        offset += n;
+    }
+    return SEALANE_OK;
+}
+
 /* Not even EINTR is tried again: Linux marks a write-back error as reported when an fsync looks at it, also where that
  * fsync then returns the EINTR of its own writing (network and FUSE file systems) in its place. */
 enum sealane_error sl_sync(int fd)

@@ -19,6 +19,10 @@ SEALANE_CHECK enum sealane_error sl_read_full(int fd, void *data, size_t len, si
 /* The same at a given offset (bytes from the start, at most INT64_MAX), leaving the position alone. */
 SEALANE_CHECK enum sealane_error sl_pread_full(int fd, void *data, size_t len, size_t *got, int64_t offset);
 
+/* Writes all len bytes at a given offset (bytes from the start, at most INT64_MAX), leaving the position alone.  Errors
+ * as sl_write_all. */
+SEALANE_CHECK enum sealane_error sl_pwrite_all(int fd, const void *data, size_t len, int64_t offset);
+
 /* fsync.  A failure is final: the kernel may have dropped the pages, and a second call may wrongly succeed.  That
  * goes for EINTR too (IO): a signal without SA_RESTART during an fsync on a network or FUSE file system. */
 SEALANE_CHECK enum sealane_error sl_sync(int fd);

@@ -2,6 +2,7 @@
 #include "sealane/cpu.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -90,6 +91,28 @@ static json_t *nodes_json(const struct machine *m)
     return sl_cli_json_whole(nodes, failed);
 }
 
+static json_t *workers_json(const struct machine *m)
+{
+    int failed = 0;
+    json_t *o = json_object();
+    json_t *plan = json_array();
+    struct sealane_topology_worker worker;
+    failed |= json_object_set_new(o, "default", json_integer(m->info.workers));
+    failed |=
+        json_object_set_new(o, "quota_cpus", m->info.quota == UINT_MAX ? json_null() : json_integer(m->info.quota));
+    failed |= json_object_set_new(o, "plan", plan);
+    for (unsigned i = 0; i < m->info.processors && !sealane_topology_worker(m->topology, i, &worker); i++) {
+        json_t *w = json_object();
+        failed |= json_object_set_new(w, "cpu", json_integer(worker.cpu));
+        failed |= json_object_set_new(w, "core", json_integer(worker.core));
+        failed |=
+            json_object_set_new(w, "node", worker.node == SEALANE_NO_NODE ? json_null() : json_integer(worker.node));
+        failed |= json_object_set_new(w, "sibling", json_boolean(worker.sibling));
+        failed |= json_array_append_new(plan, w);
+    }
+    return sl_cli_json_whole(o, failed);
+}
+
 static int print_json(const struct machine *m)
 {
     int failed = 0;
@@ -105,6 +128,7 @@ static int print_json(const struct machine *m)
     failed |= json_object_set_new(o, "processors", known ? json_integer(m->info.processors) : json_null());
     failed |= json_object_set_new(o, "caches", known ? caches_json(m) : json_null());
     failed |= json_object_set_new(o, "nodes", known ? nodes_json(m) : json_null());
+    failed |= json_object_set_new(o, "workers", known ? workers_json(m) : json_null());
     failed |= json_object_set_new(o, "lockable_memory_bytes",
                                   m->lockable.rlim_cur == RLIM_INFINITY ? json_null()
                                                                         : sl_cli_json_u64(m->lockable.rlim_cur));
@@ -126,6 +150,55 @@ static void print_features(const struct machine *m, const char *label, int prese
     }
     if (count > 0)
         printf("\n");
+}
+
+/* The next default worker of a node from *index on. */
+static bool next_worker(const struct machine *m, int node, unsigned *index, unsigned *cpu)
+{
+    struct sealane_topology_worker worker;
+    while (*index < m->info.workers && !sealane_topology_worker(m->topology, (*index)++, &worker)) {
+        *cpu = worker.cpu;
+        if (worker.node == node)
+            return true;
+    }
+    return false;
+}
+
+static void print_workers_of(const struct machine *m, int node, const char *name)
+{
+    unsigned index = 0, cpu;
+    bool more = next_worker(m, node, &index, &cpu);
+    if (!more)
+        return;
+    sl_cli_print_label("");
+    for (const char *before = name; more; before = ", ") {
+        unsigned first = cpu, last = cpu;
+        while ((more = next_worker(m, node, &index, &cpu)) && cpu == last + 1)
+            last = cpu;
+        if (last > first)
+            printf("%s%u-%u", before, first, last);
+        else
+            printf("%s%u", before, first);
+    }
+    printf("\n");
+}
+
+static void print_workers(const struct machine *m)
+{
+    char name[64];
+    struct sealane_topology_node node;
+    sl_cli_print_label("Workers");
+    printf("%u for long files, one per core", m->info.workers);
+    if (m->info.workers < m->info.cores)
+        printf(" as far as this cgroup's CPU quota reaches");
+    else if (m->info.processors > m->info.cores)
+        printf(": hardware threads of one core share its AES units");
+    printf("\n");
+    for (unsigned i = 0; i < m->info.nodes && !sealane_topology_node(m->topology, i, &node); i++) {
+        snprintf(name, sizeof name, "node %u: CPU ", node.os_index);
+        print_workers_of(m, (int)node.os_index, name);
+    }
+    print_workers_of(m, SEALANE_NO_NODE, "without a node: CPU ");
 }
 
 static void print_topology(const struct machine *m)
@@ -156,6 +229,7 @@ static void print_topology(const struct machine *m)
         printf("node %u: %s, %u usable hardware thread%s\n", node.os_index, text, node.processors,
                node.processors == 1 ? "" : "s");
     }
+    print_workers(m);
 }
 
 static const char *kernel_text(const struct sealane_kernel_info *kernel)

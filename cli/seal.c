@@ -10,6 +10,12 @@
 #include "cli/transfer.h"
 #include "sealane/file.h"
 
+static int open_pool(sealane_pool **pool, const struct sl_cli_arguments *a, const struct sl_cli_transfer *t)
+{
+    bool known = S_ISREG(t->in_stat.st_mode) && t->in_stat.st_size >= 0;
+    return sl_cli_open_pool(pool, a, known ? (uint64_t)t->in_stat.st_size : UINT64_MAX);
+}
+
 /* Names that later versions will know are told apart from misspellings. */
 static int check_choice(const struct sl_cli_arguments *a, enum sl_cli_option_id id, const char *known,
                         const char *planned)
@@ -35,13 +41,17 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
     if (exit_code != 0)
         return exit_code;
     struct sl_cli_session session;
-    exit_code = sl_cli_session_open(&session, a);
+    sealane_pool *pool;
+    exit_code = open_pool(&pool, a, &t);
+    if (exit_code == 0)
+        exit_code = sl_cli_session_open(&session, a);
     if (exit_code == 0) {
         exit_code = sl_cli_transfer_open_output(&t);
         if (exit_code == 0) {
             struct sealane_seal_options options = SEALANE_SEAL_OPTIONS_INIT;
             options.reseal = t.force;
             options.progress = sl_cli_progress;
+            options.pool = pool;
             sl_cli_progress_begin(true);
             enum sealane_error error =
                 sealane_seal(session.keystore, session.engine, t.in_fd, sl_cli_transfer_out_fd(&t), &options);
@@ -57,6 +67,7 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
         }
         sl_cli_session_close(&session);
     }
+    sealane_pool_free(pool);
     sl_cli_transfer_close(&t);
     return exit_code;
 }
@@ -84,12 +95,16 @@ int sl_cli_run_unseal(const struct sl_cli_arguments *a)
     if (exit_code != 0)
         return exit_code;
     struct sl_cli_session session;
-    exit_code = sl_cli_session_open(&session, a);
+    sealane_pool *pool;
+    exit_code = open_pool(&pool, a, &t);
+    if (exit_code == 0)
+        exit_code = sl_cli_session_open(&session, a);
     if (exit_code == 0) {
         exit_code = sl_cli_transfer_open_output(&t);
         if (exit_code == 0) {
             int out_fd = sl_cli_transfer_out_fd(&t);
             options.progress = sl_cli_progress;
+            options.pool = pool;
             sl_cli_progress_begin(!isatty(out_fd));
             enum sealane_error error = sealane_unseal(session.keystore, session.engine, t.in_fd, out_fd, &options);
             exit_code = error ? sl_cli_transfer_fail(&t, error) : sl_cli_transfer_commit(&t);
@@ -98,6 +113,7 @@ int sl_cli_run_unseal(const struct sl_cli_arguments *a)
         }
         sl_cli_session_close(&session);
     }
+    sealane_pool_free(pool);
     sl_cli_transfer_close(&t);
     return exit_code;
 }

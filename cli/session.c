@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cli/report.h"
 #include "cli/text.h"
@@ -13,6 +14,47 @@ int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a
     options.allow_unlocked_memory = sl_cli_given(a, SL_CLI_UNLOCKED);
     enum sealane_error error = sealane_engine_create(engine, &options);
     return error ? sl_cli_fail(error, options.kernel) : 0;
+}
+
+/* Below, one thread that reads and encrypts and one that writes are through before more have been started. */
+static const uint64_t pool_from = 16 << 20;
+
+static int check_threads(const struct sl_cli_arguments *a, uint64_t threads)
+{
+    sealane_topology *topology;
+    struct sealane_topology_info info;
+    char text[32];
+    if (sealane_topology_create(&topology))
+        return sl_cli_fail(SEALANE_E_IO, "--threads: the system does not tell which processors there are");
+    sealane_topology_info(topology, &info);
+    sealane_topology_free(topology);
+    if (threads <= info.processors)
+        return 0;
+    snprintf(text, sizeof text, "%u", info.processors);
+    return sl_cli_usage_error(a->command, "--threads: hardware threads usable by this process: %s", text);
+}
+
+int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *a, uint64_t len)
+{
+    struct sealane_pool_options options = SEALANE_POOL_OPTIONS_INIT;
+    const char *value = a->value[SL_CLI_THREADS];
+    uint64_t threads = 0;
+    *pool = NULL;
+    if (value && (!sl_cli_parse_bytes(&threads, value) || threads == 0))
+        return sl_cli_usage_error(a->command, "--threads needs a number from 1 on, not %s", value);
+    int exit_code = threads > 1 ? check_threads(a, threads) : 0;
+    if (exit_code != 0 || threads == 1 || len == UINT64_MAX || len < pool_from)
+        return exit_code;
+    options.threads = (unsigned)threads;
+    enum sealane_error error = sealane_pool_create(pool, &options);
+    /* Where the system tells no topology, long files take longer. */
+    if (error == SEALANE_E_IO && !value)
+        return 0;
+    if (!error && sealane_pool_workers(*pool) == 1) {
+        sealane_pool_free(*pool);
+        *pool = NULL;
+    }
+    return error ? sl_cli_fail(error, NULL) : 0;
 }
 
 int sl_cli_check_kms(const struct sl_cli_arguments *a, const char *uri, bool stored)

@@ -7,6 +7,7 @@
 #include "cli/parse.h"
 #include "sealane/engine.h"
 #include "sealane/keystore.h"
+#include "sealane/pool.h"
 
 struct sl_cli_session {
     sealane_engine *engine;
@@ -20,6 +21,10 @@ void sl_cli_session_close(struct sl_cli_session *session);
 /* The parts alone; same returns. */
 int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *arguments);
 int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *arguments);
+
+/* *pool: what --threads asks for, for input of that many bytes (UINT64_MAX: unknown); NULL where a pool would not help.
+ * Same returns. */
+int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *arguments, uint64_t len);
 
 /* The URI of a key service (NULL is fine) as an argument: 0, or the exit code of what it reported.  `stored`: a
  * keystore will have to name the key, which takes UTF-8. */

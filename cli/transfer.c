@@ -115,7 +115,7 @@ int sl_cli_transfer_fail(const struct sl_cli_transfer *t, enum sealane_error err
     }
 }
 
-/* There is no way to read it but to set it; this program has no second thread while it does. */
+/* There is no way to read it but to set it; no other thread of this program creates files. */
 static mode_t current_umask(void)
 {
     mode_t mask = umask(077);

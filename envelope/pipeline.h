@@ -29,6 +29,10 @@ SEALANE_CHECK enum sealane_error sl_pipeline_buffer(struct sl_pipeline *pipeline
 /* Queues `len` bytes from `start` of the current buffer. */
 void sl_pipeline_submit(struct sl_pipeline *pipeline, size_t start, size_t len);
 
+/* Waits until all that was submitted is written, then moves the descriptor of a regular file on by `len` bytes that
+ * somebody else has written or is about to write.  If writing has failed, that error; IO. */
+SEALANE_CHECK enum sealane_error sl_pipeline_skip(struct sl_pipeline *pipeline, uint64_t len);
+
 /* Waits until all that was submitted is written (or, if `error` is a failure, only for the write under way), ends the
  * thread, wipes and frees.  Returns `error` if it is one, else what the writing came to. */
 SEALANE_CHECK enum sealane_error sl_pipeline_end(struct sl_pipeline *pipeline, enum sealane_error error);

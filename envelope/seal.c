@@ -14,6 +14,7 @@
 #include "envelope/descriptors.h"
 #include "envelope/format.h"
 #include "envelope/keystore.h"
+#include "envelope/parallel.h"
 #include "envelope/pipeline.h"
 #include "sealane/file.h"
 
@@ -24,6 +25,7 @@ struct sealing {
     struct sl_cipher cipher;
     struct sl_superblock superblock;
     int in_fd;
+    int out_fd;
     uint64_t total; /* expected plaintext bytes, UINT64_MAX if unknown: for the progress report only */
     uint64_t done;
 };
@@ -82,6 +84,47 @@ static enum sealane_error finish(struct sealing *s, uint8_t *buffer, size_t used
     return error;
 }
 
+static void tell(void *context, uint64_t done)
+{
+    const struct sealing *s = context;
+    if (s->options->progress != NULL)
+        s->options->progress(s->options->progress_context, s->done + done, s->total);
+}
+
+/* What is known to be left of a long file, but for an end that may have grown. */
+static enum sealane_error transfer_in_parallel(struct sealing *s)
+{
+    uint64_t left = s->total == UINT64_MAX || s->total < s->done ? 0 : s->total - s->done;
+    uint64_t len = sl_parallel_share(s->options->pool, s->in_fd, s->out_fd, left);
+    off_t in_at = lseek(s->in_fd, 0, SEEK_CUR);
+    if (len == 0 || in_at < 0 || len > (uint64_t)INT64_MAX - 4 * SL_PAGE - s->done - (uint64_t)in_at)
+        return SEALANE_OK;
+    enum sealane_error error = sl_pipeline_skip(s->pipeline, 0);
+    off_t out_at = error == SEALANE_OK ? lseek(s->out_fd, 0, SEEK_CUR) : -1;
+    if (error == SEALANE_OK && out_at < 0)
+        error = SEALANE_E_IO;
+    const struct sl_parallel job = {
+        .pool = s->options->pool,
+        .stream = s->cipher.stream,
+        .stream_at = s->done,
+        .in_fd = s->in_fd,
+        .out_fd = s->out_fd,
+        .in_at = in_at,
+        .out_at = out_at,
+        .len = len,
+        .progress = tell,
+        .progress_context = s,
+    };
+    if (error == SEALANE_OK)
+        error = sl_parallel_run(&job);
+    if (error == SEALANE_OK && lseek(s->in_fd, (off_t)len, SEEK_CUR) < 0)
+        error = SEALANE_E_IO;
+    if (error == SEALANE_OK)
+        error = sl_pipeline_skip(s->pipeline, len);
+    s->done += len;
+    return error;
+}
+
 static enum sealane_error transfer(struct sealing *s)
 {
     size_t before = SL_PAGE; /* the superblock takes the first page of the first buffer */
@@ -105,22 +148,26 @@ static enum sealane_error transfer(struct sealing *s)
             return SEALANE_E_FILE_SIZE_LIMIT;
         sealane_stream_xor(s->cipher.stream, s->done, buffer + before, buffer + before, got);
         s->done += got;
-        if (s->options->progress != NULL)
-            s->options->progress(s->options->progress_context, s->done, s->total);
+        tell(s, 0);
         if (got < SL_RING_LEN - before)
             return finish(s, buffer, before + got);
         sl_pipeline_submit(s->pipeline, 0, SL_RING_LEN);
+        if (before != 0) {
+            error = transfer_in_parallel(s);
+            if (error != SEALANE_OK)
+                return error;
+        }
         before = 0;
     }
 }
 
-static enum sealane_error seal_with_keys(struct sealing *s, const sealane_engine *engine, int out_fd)
+static enum sealane_error seal_with_keys(struct sealing *s, const sealane_engine *engine)
 {
     enum sealane_error error = sl_cipher_open(&s->cipher, engine, s->keys->ctr);
     if (error != SEALANE_OK)
         return error;
     look_at_input(s);
-    error = sl_pipeline_start(&s->pipeline, out_fd);
+    error = sl_pipeline_start(&s->pipeline, s->out_fd);
     if (error == SEALANE_OK)
         error = sl_pipeline_end(s->pipeline, transfer(s));
     sl_cipher_close(&s->cipher);
@@ -145,12 +192,12 @@ enum sealane_error sealane_seal(const sealane_keystore *keystore, const sealane_
         return error;
     if (!sl_keystore_accepts_ctr(keystore))
         return SEALANE_E_SUITE_REFUSED;
-    struct sealing s = {.options = options, .in_fd = in_fd};
+    struct sealing s = {.options = options, .in_fd = in_fd, .out_fd = out_fd};
     error = new_superblock(&s.superblock, sl_keystore_uuid(keystore), data_key.id);
     if (error == SEALANE_OK)
         error = sl_file_keys_derive(&s.keys, &s.superblock, data_key.bytes, sl_keystore_allows_unlocked(keystore));
     if (error == SEALANE_OK)
-        error = seal_with_keys(&s, engine, out_fd);
+        error = seal_with_keys(&s, engine);
     sl_secret_free(s.keys);
     return error;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/io.h"
@@ -12,6 +13,7 @@
 #include "envelope/descriptors.h"
 #include "envelope/format_io.h"
 #include "envelope/keystore.h"
+#include "envelope/parallel.h"
 #include "envelope/pipeline.h"
 #include "sealane/file.h"
 
@@ -28,6 +30,7 @@ struct unsealing {
     struct sl_superblock superblock;
     struct sl_commit commit;
     int in_fd;
+    int out_fd;
     uint64_t from; /* plaintext range, end excluded */
     uint64_t to;
     uint64_t total; /* bytes of the range, UINT64_MAX while unknown */
@@ -54,6 +57,13 @@ static enum sealane_error check_superblock(struct unsealing *u, const uint8_t pa
     return error;
 }
 
+static void tell(void *context, uint64_t done)
+{
+    const struct unsealing *u = context;
+    if (u->options->progress != NULL)
+        u->options->progress(u->options->progress_context, u->done + done, u->total);
+}
+
 /* Decrypts and queues what of the current buffer, whose first byte is plaintext byte `at`, lies in the range. */
 static void emit(struct unsealing *u, uint8_t *buffer, uint64_t at, size_t len)
 {
@@ -67,21 +77,52 @@ static void emit(struct unsealing *u, uint8_t *buffer, uint64_t at, size_t len)
     sealane_stream_xor(u->cipher.stream, at + start, buffer + start, buffer + start, n);
     sl_pipeline_submit(u->pipeline, (size_t)start, n);
     u->done += n;
-    if (u->options->progress != NULL)
-        u->options->progress(u->options->progress_context, u->done, u->total);
+    tell(u, 0);
 }
 
 /* ---- Regular files ---- */
 
+/* The first part of a long range; *at is moved past it. */
+static enum sealane_error transfer_in_parallel(struct unsealing *u, uint64_t *at)
+{
+    uint64_t len = sl_parallel_share(u->options->pool, u->in_fd, u->out_fd, u->to - *at);
+    off_t out_at = lseek(u->out_fd, 0, SEEK_CUR);
+    if (len == 0 || out_at < 0 || len > (uint64_t)INT64_MAX - (uint64_t)out_at)
+        return SEALANE_OK;
+    const struct sl_parallel job = {
+        .pool = u->options->pool,
+        .stream = u->cipher.stream,
+        .stream_at = *at,
+        .in_fd = u->in_fd,
+        .out_fd = u->out_fd,
+        .in_at = (int64_t)(SL_PAGE + *at),
+        .out_at = out_at,
+        .len = len,
+        .progress = tell,
+        .progress_context = u,
+    };
+    enum sealane_error error = sl_parallel_run(&job);
+    if (error == SEALANE_OK)
+        error = sl_pipeline_skip(u->pipeline, len);
+    *at += len;
+    u->done += len;
+    return error == SEALANE_E_READ_FAILED ? SEALANE_E_TRUNCATED : error;
+}
+
 static enum sealane_error transfer_file(struct unsealing *u)
 {
+    uint64_t at = u->from;
+    enum sealane_error error = transfer_in_parallel(u, &at);
+    if (error != SEALANE_OK)
+        return error;
+    u->from = at;
     /* Whole pages, so that both sides of the copy out of the page cache are aligned. */
-    uint64_t at = u->from - u->from % SL_PAGE;
+    at -= at % SL_PAGE;
     while (at < u->to) {
         uint8_t *buffer;
         size_t got;
         size_t want = u->to - at < SL_RING_LEN ? (size_t)(u->to - at) : SL_RING_LEN;
-        enum sealane_error error = sl_pipeline_buffer(u->pipeline, &buffer);
+        error = sl_pipeline_buffer(u->pipeline, &buffer);
         if (error == SEALANE_OK)
             error = sl_pread_full(u->in_fd, buffer, want, &got, (int64_t)(SL_PAGE + at));
         if (error != SEALANE_OK)
@@ -94,7 +135,7 @@ static enum sealane_error transfer_file(struct unsealing *u)
     return SEALANE_OK;
 }
 
-static enum sealane_error unseal_file(struct unsealing *u, const sealane_engine *engine, int out_fd)
+static enum sealane_error unseal_file(struct unsealing *u, const sealane_engine *engine)
 {
     uint8_t page[SL_PAGE];
     uint64_t size;
@@ -113,7 +154,7 @@ static enum sealane_error unseal_file(struct unsealing *u, const sealane_engine 
     (void)posix_fadvise(u->in_fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice only */
     error = sl_cipher_open(&u->cipher, engine, u->keys->ctr);
     if (error == SEALANE_OK)
-        error = sl_pipeline_start(&u->pipeline, out_fd);
+        error = sl_pipeline_start(&u->pipeline, u->out_fd);
     return error != SEALANE_OK ? error : sl_pipeline_end(u->pipeline, transfer_file(u));
 }
 
@@ -164,7 +205,7 @@ static enum sealane_error transfer_stream(struct unsealing *u)
     }
 }
 
-static enum sealane_error unseal_stream(struct unsealing *u, const sealane_engine *engine, int out_fd)
+static enum sealane_error unseal_stream(struct unsealing *u, const sealane_engine *engine)
 {
     uint8_t page[SL_PAGE];
     size_t got;
@@ -176,7 +217,7 @@ static enum sealane_error unseal_stream(struct unsealing *u, const sealane_engin
     if (error == SEALANE_OK)
         error = sl_cipher_open(&u->cipher, engine, u->keys->ctr);
     if (error == SEALANE_OK)
-        error = sl_pipeline_start(&u->pipeline, out_fd);
+        error = sl_pipeline_start(&u->pipeline, u->out_fd);
     return error != SEALANE_OK ? error : sl_pipeline_end(u->pipeline, transfer_stream(u));
 }
 
@@ -198,11 +239,15 @@ enum sealane_error sealane_unseal(const sealane_keystore *keystore, const sealan
         return error;
     if (fstat(in_fd, &status) != 0)
         return sealane_error_from_errno(errno);
-    struct unsealing u = {
-        .options = options, .keystore = keystore, .in_fd = in_fd, .from = options->offset, .total = UINT64_MAX};
+    struct unsealing u = {.options = options,
+                          .keystore = keystore,
+                          .in_fd = in_fd,
+                          .out_fd = out_fd,
+                          .from = options->offset,
+                          .total = UINT64_MAX};
     if (sl_add_u64(&u.to, options->offset, options->length))
         u.to = UINT64_MAX;
-    error = S_ISREG(status.st_mode) ? unseal_file(&u, engine, out_fd) : unseal_stream(&u, engine, out_fd);
+    error = S_ISREG(status.st_mode) ? unseal_file(&u, engine) : unseal_stream(&u, engine);
     sl_cipher_close(&u.cipher);
     sl_secret_free(u.keys);
     return error;

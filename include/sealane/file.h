@@ -9,6 +9,7 @@
 #include "sealane/error.h"
 #include "sealane/export.h"
 #include "sealane/keystore.h"
+#include "sealane/pool.h"
 
 SEALANE_BEGIN
 
@@ -17,8 +18,8 @@ enum sealane_suite {
 };
 
 /* Called now and then, from the calling thread, with the plaintext bytes done so far and the total (UINT64_MAX if
- * unknown).  It may fork, but should the child return from it, sealing or unsealing ends there with ARGUMENT before
- * another byte is read, encrypted or written; the parent goes on. */
+ * unknown).  It may fork, but should the child return from it, sealing or unsealing ends there with ARGUMENT or FORKED
+ * before another byte is read, encrypted or written; the parent goes on. */
 typedef void sealane_progress(void *context, uint64_t done, uint64_t total);
 
 struct sealane_seal_options {
@@ -27,11 +28,12 @@ struct sealane_seal_options {
     int reseal;                 /* non-zero: seal even what is sealed already */
     sealane_progress *progress; /* NULL: none */
     void *progress_context;
+    sealane_pool *pool; /* works on regular files of 16 MiB and more; NULL: none */
 };
 
 #define SEALANE_SEAL_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
-        sizeof(struct sealane_seal_options), SEALANE_SUITE_CTR, 0, NULL, NULL                                          \
+        sizeof(struct sealane_seal_options), SEALANE_SUITE_CTR, 0, NULL, NULL, NULL                                    \
     }
 
 /* Reads in_fd from its current position to its end and writes a sealed file to out_fd, sequentially: both may be pipes.
@@ -41,8 +43,8 @@ struct sealane_seal_options {
  * or written.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE,
  * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
  * not verified), READ_FAILED, WRITE_FAILED, BROKEN_PIPE, IO (a descriptor that is none, the clock), NO_SPACE,
- * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, THREAD, CRYPTO_LIBRARY.  Does not sync, close or truncate. Different
- * calls on different threads are independent.
+ * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, THREAD, CRYPTO_LIBRARY, and with a pool FORKED, POOL_FULL.  Does not
+ * sync, close or truncate. Different calls on different threads are independent.
  */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
                                                           const sealane_engine *engine, int in_fd, int out_fd,
@@ -54,11 +56,12 @@ struct sealane_unseal_options {
     uint64_t length; /* how many; UINT64_MAX: to the end.  What lies beyond the end is cut off silently */
     sealane_progress *progress;
     void *progress_context;
+    sealane_pool *pool; /* as for sealing */
 };
 
 #define SEALANE_UNSEAL_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
-        sizeof(struct sealane_unseal_options), 0, UINT64_MAX, NULL, NULL                                               \
+        sizeof(struct sealane_unseal_options), 0, UINT64_MAX, NULL, NULL, NULL                                         \
     }
 
 /* Writes the plaintext range to out_fd.  A regular in_fd, whatever its position, is checked whole (superblock, commit

@@ -47,6 +47,18 @@ def cpu_respects_affinity_and_limits():
     finally:
         os.sched_setaffinity(0, usable)
     equal((narrowed["processors"], narrowed["cores"]), (1, 1), "processors and cores of a narrowed process")
+    equal([w["cpu"] for w in narrowed["workers"]["plan"]], [max(usable)], "workers of a narrowed process")
+
+
+@case
+def cpu_plans_a_worker_for_each_core():
+    found = cpu()
+    workers, plan = found["workers"], found["workers"]["plan"]
+    equal(sorted(w["cpu"] for w in plan), sorted(os.sched_getaffinity(0)), "hardware threads planned")
+    equal(sum(not w["sibling"] for w in plan), found["cores"], "workers that have a core of their own")
+    check(1 <= workers["default"] <= found["cores"], f"default {workers['default']} of {found['cores']} cores")
+    text = works("cpu").decode()
+    check(re.search(rf"^Workers +{workers['default']} for long files", text, re.M), text)
 
 
 @case
@@ -56,8 +68,8 @@ def cpu_shows_kernels_without_a_topology():
         options = {"env": dict(os.environ, **{name: value}), "warnings": 1}
         found = cpu(**options)
         equal(found["kernels"], plain["kernels"], f"kernels under {name}")
-        equal({k: found[k] for k in ("cores", "processors", "caches", "nodes")},
-              {"cores": None, "processors": None, "caches": None, "nodes": None}, f"topology under {name}")
+        equal({k: found[k] for k in ("cores", "processors", "caches", "nodes", "workers")},
+              {"cores": None, "processors": None, "caches": None, "nodes": None, "workers": None}, f"topology under {name}")
         text = works("cpu", **options).decode()
         check(re.search(r"^Topology +unknown$", text, re.M) and "portable" in text, text)
 

@@ -57,6 +57,30 @@ def pipes():
 
 
 @case
+def long_files_on_all_numbers_of_threads():
+    processors = len(os.sched_getaffinity(0))
+    with Place(size=40 * (1 << 20) + 77) as p:
+        for threads in (None, 1, processors):
+            option = ["--threads", str(threads)] if threads else []
+            works("seal", "-k", p.keystore, "--suite=ctr", *option, p.source, p / "SEALED")
+            for back in (None, 1, processors):
+                option = ["--threads", str(back)] if back else []
+                works("unseal", "-k", p.keystore, *option, p / "SEALED", p / "PLAIN")
+                check(p.read("PLAIN") == p.data, f"{threads} threads, {back} back: another plaintext")
+                os.remove(p / "PLAIN")
+            os.remove(p / "SEALED")
+
+
+@case
+def long_files_without_a_topology():
+    with Place(size=17 << 20) as p:
+        nowhere = {"env": dict(os.environ, HWLOC_SYNTHETIC="node:2 core:4 pu:2")}
+        works("seal", "-k", p.keystore, "--suite=ctr", p.source, p / "SEALED", **nowhere)
+        equal(works("unseal", "-k", p.keystore, p / "SEALED", "-"), p.data, "plaintext")
+        fails(1, "IO", "seal", "-k", p.keystore, "--suite=ctr", "--threads=2", p.source, p / "OUT", directory=p.path, **nowhere)
+
+
+@case
 def without_suite_it_warns_once():
     with Place() as p:
         works("seal", "-k", p.keystore, p.source, p / "OUT", warnings=1)

@@ -8,7 +8,7 @@ import tempfile
 import harness
 from harness import Skipped, case, check, equal, fails, run, works
 
-ABSENT = ["authenticated", "clickhouse", "rotate", "add-key", "import-key", "migrate", "backup", "guard", "--threads"]
+ABSENT = ["authenticated", "clickhouse", "rotate", "add-key", "import-key", "migrate", "backup", "guard"]
 
 
 @case
@@ -41,6 +41,17 @@ def byte_counts_that_are_none():
         for option in ["--offset", "--length"]:
             for text in bad:
                 fails(2, "ARGUMENT", "unseal", "-k", "K", option, text, "IN", "OUT", directory=empty, cwd=empty)
+
+
+@case
+def threads_that_are_none():
+    with tempfile.TemporaryDirectory() as empty:
+        for name in ("IN", "K"):
+            open(os.path.join(empty, name), "w").close()
+        for command in ("seal", "unseal"):
+            for text in ("", "0", "-1", "two", "1.5", "100000", "18446744073709551616"):
+                with tempfile.TemporaryDirectory() as out:
+                    fails(2, "ARGUMENT", command, "-k", "K", "--threads", text, "IN", os.path.join(out, "OUT"), directory=out, cwd=empty)
 
 
 @case
