@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/copy_nt.h"
 #include "bench/kernels.h"
 
 static enum bench_status setup(void **memory, const struct bench_row *row)
@@ -33,69 +34,23 @@ static enum bench_status run_memcpy(void *memory, uint64_t iterations)
 
 KERNELS_IMPLEMENTATION(copy_memcpy, .name = "copy:memcpy", .setup = setup, .run = run_memcpy, .teardown = free);
 
-/* ---- Stores past the caches, as many at a time as a cache line takes; len is a multiple of 256 ---- */
-
-#ifdef __x86_64__
-
-static void copy_nt_512(uint8_t *dst, const uint8_t *src, size_t len)
+static enum bench_status setup_nt(void **memory, const struct bench_row *row)
 {
-    for (; len; dst += 256, src += 256, len -= 256)
-        __asm__ volatile("vmovdqu64 (%0), %%zmm0\n\t"
-                         "vmovdqu64 64(%0), %%zmm1\n\t"
-                         "vmovdqu64 128(%0), %%zmm2\n\t"
-                         "vmovdqu64 192(%0), %%zmm3\n\t"
-                         "vmovntdq %%zmm0, (%1)\n\t"
-                         "vmovntdq %%zmm1, 64(%1)\n\t"
-                         "vmovntdq %%zmm2, 128(%1)\n\t"
-                         "vmovntdq %%zmm3, 192(%1)"
-                         :
-                         : "r"(src), "r"(dst)
-                         : "xmm0", "xmm1", "xmm2", "xmm3", "memory");
-    __asm__ volatile("sfence\n\tvzeroupper" : : : "memory");
-}
-
-static void copy_nt_128(uint8_t *dst, const uint8_t *src, size_t len)
-{
-    for (; len; dst += 64, src += 64, len -= 64)
-        __asm__ volatile("movdqu (%0), %%xmm0\n\t"
-                         "movdqu 16(%0), %%xmm1\n\t"
-                         "movdqu 32(%0), %%xmm2\n\t"
-                         "movdqu 48(%0), %%xmm3\n\t"
-                         "movntdq %%xmm0, (%1)\n\t"
-                         "movntdq %%xmm1, 16(%1)\n\t"
-                         "movntdq %%xmm2, 32(%1)\n\t"
-                         "movntdq %%xmm3, 48(%1)"
-                         :
-                         : "r"(src), "r"(dst)
-                         : "xmm0", "xmm1", "xmm2", "xmm3", "memory");
-    __asm__ volatile("sfence" : : : "memory");
+    *memory = NULL;
+    return bench_can_copy_nt() ? setup(memory, row) : BENCH_ABSENT;
 }
 
 static enum bench_status run_nt(void *memory, uint64_t iterations)
 {
     const struct kernels_work work = *(const struct kernels_work *)memory;
-    void (*copy)(uint8_t *, const uint8_t *, size_t) = __builtin_cpu_supports("avx512f") ? copy_nt_512 : copy_nt_128;
     for (uint64_t i = 0; i < iterations; i++) {
         uint8_t *place = kernels_place(&work, i);
-        copy(place, place + work.apart, work.len);
+        bench_copy_nt(place, place + work.apart, work.len);
     }
     return BENCH_OK;
 }
 
-KERNELS_IMPLEMENTATION(copy_nt, .name = "copy:nt", .setup = setup, .run = run_nt, .teardown = free);
-
-#else
-
-static enum bench_status setup_nothing(void **memory, const struct bench_row *row)
-{
-    (void)row;
-    *memory = NULL;
-    return BENCH_ABSENT;
-}
-
-KERNELS_IMPLEMENTATION(copy_nt, .name = "copy:nt", .setup = setup_nothing, .run = run_memcpy, .teardown = free);
-
-#endif
+KERNELS_IMPLEMENTATION(copy_nt, .name = "copy:nt", .setup = setup_nt, .run = run_nt, .teardown = free);
 
 /* ---- The table ---- */
 

@@ -1,0 +1,44 @@
+/* What the implementations of suite `scaling` share: 256 MiB in a part for each NUMA node that has threads, 1 to N
+ * threads on the CPUs that a pool would take. */
+#ifndef BENCH_SCALING_H
+#define BENCH_SCALING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/bench.h"
+
+enum { SCALING_KEY_LEN = 32, SCALING_IV_LEN = 16, SCALING_NODES_MAX = 64, SCALING_THREADS_MAX = 1024 };
+
+struct scaling_part {
+    int node; /* the system's number */
+    uint8_t *dst;
+    uint8_t *src; /* equal to dst in place */
+    size_t len;   /* a multiple of a page */
+    uint64_t at;  /* of its first byte in the keystream */
+    unsigned threads;
+};
+
+struct scaling_work {
+    unsigned threads;
+    bool in_place;
+    size_t part_count;
+    struct scaling_part part[SCALING_NODES_MAX];
+    unsigned cpu[SCALING_THREADS_MAX];   /* of each thread */
+    size_t part_of[SCALING_THREADS_MAX]; /* the part on its own node */
+};
+
+extern const uint8_t scaling_key[SCALING_KEY_LEN];
+extern const uint8_t scaling_iv[SCALING_IV_LEN];
+
+/* Fills what the row asks for; `work` is the first member of every state. */
+void scaling_work_init(struct scaling_work *work, const struct bench_row *row);
+
+/* The bytes that a thread does of a part which all threads of its node share. */
+struct scaling_piece {
+    size_t from;
+    size_t len;
+};
+struct scaling_piece scaling_piece(const struct scaling_work *work, size_t thread, const struct scaling_part *part);
+
+#endif
