@@ -1,9 +1,9 @@
-# The front door: `make`, `make test`, `make bench`, `make install`.  CMakeLists.txt does the work.
+# The front door: `make`, `make test`, `make test-numa`, `make bench`, `make install`.  CMakeLists.txt does the work.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all test bench install clean
+.PHONY: all test test-numa bench install clean
 
 all:
 	@tools/bootstrap.sh build
@@ -14,6 +14,12 @@ all:
 test: all
 	@ctest --test-dir $(BUILD) -j$(JOBS) --output-on-failure --no-tests=error
 	@tools/not-run.sh $(BUILD)
+
+# The worker pool in virtual machines of 2 and 4 NUMA nodes.
+test-numa: all
+	@tools/bootstrap.sh numa
+	@cmake --build $(BUILD) -j$(JOBS) --target numa
+	@tools/numa-guest.sh $(BUILD)
 
 bench: all
 	@$(BUILD)/sealane-bench --results results

@@ -23,22 +23,10 @@ stamp=$root/.packages
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$packages" ] && exit 0
 
 apt=$PWD/build/apt-$1
-rm -rf "$root" "$apt"
-mkdir -p "$root" "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/debs"
-: >"$apt/status"
-cat >"$apt/apt.conf" <<CONF
-APT::Architecture "$debian";
-APT::Architectures { "$debian"; };
-APT::Sandbox::User "";
-Dir::State "$apt/state";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt/cache";
-Acquire::Languages "none";
-CONF
-export APT_CONFIG=$apt/apt.conf
-
-# A source that does not have it (other software beside Debian) may be unreachable or empty: what counts is that the packages come.
-apt-get update -q || echo "sysroot.sh: some sources failed; going on"
+rm -rf "$root"
+mkdir -p "$root"
+. tools/private-apt.sh
+private_apt "$debian" "$apt"
 (cd "$apt/debs" && apt-get download -q $packages)
 for deb in "$apt"/debs/*.deb; do
     dpkg -x "$deb" "$root"
