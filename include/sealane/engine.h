@@ -71,7 +71,7 @@ struct sealane_thresholds {
     /* Where dst != src and dst is aligned to 16 bytes at the start of a block of the keystream: by stores that go past
      * the caches, so that dst is in none of them afterwards.  The default is three quarters of what the creating thread
      * can count on of its CPU's last-level cache: its size divided by the hardware threads that share it, at most 4 of
-     * them; 24 MiB where the system does not tell; never with kernels that gain nothing. */
+     * them; 24 MiB where the system does not tell; never with kernels that gain nothing, or have no such path. */
     size_t non_temporal;
 };
 
@@ -123,8 +123,8 @@ struct sealane_kernel_info {
     const char *architecture; /* "x86_64", "aarch64" or "any" */
     enum sealane_kernel_state state;
     int chosen;  /* 1 for the one kernel this engine uses */
-    int avoided; /* 1 for one that would slow this CPU down (AVX-512 on Intel before Rocket Lake and Sapphire Rapids):
-                  * only used if forced, or if no other is usable */
+    int avoided; /* 1 for one that would slow this CPU down (512-bit vectors on Intel's Ice Lake and Tiger Lake): only
+                  * used if forced, or if no other is usable */
 };
 
 /* The kernel table as this engine sees it, best first.  Fills at most `capacity` entries of `info` (may be NULL with
@@ -132,7 +132,8 @@ struct sealane_kernel_info {
 SEALANE_API size_t sealane_engine_kernels(const sealane_engine *engine, struct sealane_kernel_info *info,
                                           size_t capacity);
 
-/* The thresholds of this engine; SIZE_MAX: its kernel has no such path, or it has no tables. */
+/* The thresholds of this engine, defaults filled in; SIZE_MAX: never, as asked for or by default, or because its kernel
+ * has no such path or the engine no tables. */
 SEALANE_API void sealane_engine_thresholds(const sealane_engine *engine, struct sealane_thresholds *thresholds);
 
 /* How often the backend failed and the engine's own kernel served instead.  0 without a backend.  Any thread. */
@@ -175,20 +176,20 @@ SEALANE_API void sealane_ctr_xorv(const sealane_key *key, const uint8_t iv[SEALA
                                   const struct sealane_iovec *pieces, size_t count);
 
 /* sealane_ctr_xor for `count` records (sealane/record.h), in no particular order: faster than one by one where records
- * are of up to 16 bytes and the kernel has AES instructions for x86-64, or of up to 64 bytes with vaes-avx512, and most
- * where eight or more records lie in equal steps, as values of an array do: one length, offset 0, iv, dst and src each
- * so many bytes from the last.  Otherwise, as for lengths that vary, the check below is added to a loop.  Keys may
- * differ, even their engines; neighbours with the same key are fastest. Records are checked first, and only a batch
- * without a breach writes anything.  Errors:
+ * are of up to 16 bytes and the kernel has AES instructions for x86-64, or of up to 64 bytes with vaes-avx512.  With
+ * that it is fastest where eight or more records lie in equal steps, as values of an array do: one length (up to 256
+ * bytes, or 64 where keys differ), offset 0, iv, dst and src each so many bytes from the last.  Otherwise the check
+ * below is added to a loop.  Keys may differ, even their engines; neighbours with the same key are fastest.  Records
+ * are checked first, and only a batch without a breach writes anything.  Errors:
  *
  *   ARGUMENT   in a record whose len is not 0: a null pointer, or offset + len > 2^64, or a dst that overlaps another
  *              record's dst or src, or its own src without being equal to it (several records may read one src);
  *   NO_MEMORY  for that check.
  *
- * The check takes about a nanosecond a record and no memory where the dst ascend and each src is equal to its dst, or
- * all those that are not lie below or above all dst.  Otherwise records are sorted for it: about 7 ns each for 64
- * records, so that a loop of sealane_ctr_xor is faster for short ones; and beyond SEALANE_BATCH_UNSORTED_MAX records
- * with memory from malloc, 32 bytes for each.
+ * The check takes about a nanosecond a record (in equal steps a third of that) and no memory where the dst ascend and
+ * each src is equal to its dst, or all those that are not lie below or above all dst.  Otherwise records are sorted for
+ * it: about 7 ns each for 64 records, so that a loop of sealane_ctr_xor is faster for short ones; and beyond
+ * SEALANE_BATCH_UNSORTED_MAX records with memory from malloc, 32 bytes for each.
  *
  * Any number of threads, as long as no thread's dst overlaps what another's call uses. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count);

@@ -1,12 +1,14 @@
 /* All cores the process may use, on one buffer or file: workers pinned to cores, work queued by NUMA node.
  *
  * One worker per core by default, since hardware threads of a core share its AES units, pinned to the core's first
- * usable hardware thread.  Each node has a queue; a buffer's slices go to the queue of the node where their pages lie,
- * looked up once per region of at least 2 MiB.  Workers empty their own node's queue first and take from others only
- * when it is empty.  Within a queue, calling threads take turns.
+ * usable hardware thread.  Each node has a queue; slices of 256 KiB go to the queue of the node where the pages of dst
+ * lie, looked up once per region of at least 2 MiB, at most 256 of them.  Pages that were never touched lie nowhere
+ * yet: their regions go to the queues in turn.  Workers empty their own node's queue first and take from others only
+ * when it is empty.  Within a queue, calling threads take turns: 16 of them; more share turns.
  *
- * Nothing is allocated after sealane_pool_create() and sealane_pool_resize().  All functions but those two and
- * sealane_pool_free() may be called from any thread at any time; none from a signal handler.
+ * No request allocates, but for a key's table now and then, as with sealane_ctr_xor().  All functions but
+ * sealane_pool_resize() and sealane_pool_free() may be called from any thread at any time; none from a signal handler.
+ * Workers take no signals but those of their own faults.
  *
  * When the CPUs of a running process become fewer, by cpusets, going offline, or taskset(1), the system moves workers
  * to those left, and work goes on: sealane_pool_worker() tells, and sealane_pool_resize() plans anew. */
@@ -28,7 +30,7 @@ typedef struct sealane_pool sealane_pool;
 struct sealane_pool_options {
     size_t size;       /* sizeof(struct sealane_pool_options) */
     unsigned threads;  /* workers; 0: one per usable core, or fewer where a CPU quota (cgroup cpu.max) allows fewer */
-    unsigned requests; /* how many may be in flight at a time, 1 to SEALANE_POOL_REQUESTS_MAX */
+    unsigned requests; /* room for so many in flight or not yet waited for, 1 to SEALANE_POOL_REQUESTS_MAX */
 };
 
 enum {
@@ -43,8 +45,8 @@ enum {
 
 /* Plans and starts the workers; options NULL means the defaults.  *pool is NULL on failure.  Errors: ARGUMENT (size
  * unknown, more threads than usable hardware threads, requests out of range), IO (the system does not tell its
- * topology), THREAD, NO_MEMORY.  A worker that cannot be pinned (its CPU went away meanwhile) works unpinned:
- * sealane_pool_worker() shows it. */
+ * topology, or the environment has hwloc describe another machine), THREAD, NO_MEMORY.  A worker that cannot be pinned
+ * (its CPU went away meanwhile) works unpinned: sealane_pool_worker() shows it. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_create(sealane_pool **pool,
                                                                  const struct sealane_pool_options *options);
 
@@ -60,9 +62,11 @@ SEALANE_API void sealane_pool_free(sealane_pool *pool);
 /* ---- CTR on the pool ---- */
 
 /* As sealane_ctr_xor(), returns when all is done.  A call of less than SEALANE_POOL_DIRECT_LEN bytes runs on the
- * calling thread.  Errors, nothing written: ARGUMENT (what sealane_ctr_xor() asks for is not so), BUSY (dst overlaps
- * what a request in flight reads or writes, or src what one writes), POOL_FULL, FORKED.  What runs on the calling
- * thread alone is never in flight: others are not compared with it. */
+ * calling thread alone.  In a longer one it takes part, while a worker of its node sleeps, in that worker's place: on
+ * what is queued, others' requests among it.  Stores go past the caches (struct sealane_thresholds) by the length of
+ * the whole.  Errors, nothing written: ARGUMENT (what sealane_ctr_xor() asks for is not so), BUSY (dst overlaps what a
+ * request in flight reads or writes, or src what one writes), POOL_FULL, FORKED.  What runs on the calling thread alone
+ * is never in flight: others are not compared with it. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_ctr_xor(sealane_pool *pool, const sealane_key *key,
                                                                   const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
                                                                   uint8_t *dst, const uint8_t *src, size_t len);
@@ -75,7 +79,8 @@ typedef uint64_t sealane_ticket;
 
 /* Starts what sealane_pool_ctr_xor() does, for the record's members; the record and its IV are copied, key and buffers
  * must stay until sealane_pool_wait() has returned.  One of less than SEALANE_POOL_DIRECT_LEN bytes is complete when
- * this returns.  Each ticket must be waited for, once.  Errors as sealane_pool_ctr_xor(); *ticket is 0 then. */
+ * this returns.  Each ticket must be waited for, once, by any thread: until then it takes room.  Errors as
+ * sealane_pool_ctr_xor(); *ticket is 0 then. */
 SEALANE_API SEALANE_CHECK enum sealane_error
 sealane_pool_submit(sealane_pool *pool, const struct sealane_record *record, sealane_ticket *ticket);
 
@@ -85,8 +90,8 @@ sealane_pool_submit(sealane_pool *pool, const struct sealane_record *record, sea
  * FORKED: the request runs in the parent, not here. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_wait(sealane_pool *pool, sealane_ticket ticket);
 
-/* Asks that what is not yet begun of a request be left out.  Never waits; sealane_pool_wait() is still due and says
- * what came of it: OK if everything was begun or complete by then.  ARGUMENT and FORKED as there. */
+/* Asks that what is not yet begun of a request be left out, by slices.  Never waits for work; sealane_pool_wait() is
+ * still due and says what came of it: OK if everything was begun or complete by then.  ARGUMENT and FORKED as there. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_cancel(sealane_pool *pool, sealane_ticket ticket);
 
 /* ---- What it is, and what it did ---- */
@@ -110,7 +115,8 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_worker(sealane_pool *p
 /* Zeroed memory of at least len bytes whose pages come from one node (the system's number) as far as it has room, or
  * SEALANE_INTERLEAVED: from all in turn.  Aligned to 2 MiB and apart from all other memory, so that no huge page holds
  * bytes of two buffers.  Not locked, not for keys.  Errors: ARGUMENT (no such node, len 0), IO (the system refuses to
- * place it), NO_MEMORY.  Free with sealane_node_free() and the same len. */
+ * place it, or does not tell its topology), NO_MEMORY.  Looks at the machine anew each time: for large buffers, not for
+ * many.  Free with sealane_node_free() and the same len; NULL is fine. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_node_alloc(uint8_t **memory, size_t len, int node);
 SEALANE_API void sealane_node_free(uint8_t *memory, size_t len);
 
