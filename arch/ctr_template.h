@@ -41,7 +41,10 @@
 
 enum { T(VEC_LEN) = 16 * LANES };
 
+#ifndef CTR_DECLARED /* a wide kernel has two instances */
+#define CTR_DECLARED
 static void ctr(const void *schedule, uint64_t hi, uint64_t lo, uint8_t *dst, const uint8_t *src, size_t len);
+#endif
 
 _Static_assert(WIDE <= 12 && WIDE_COUNTING <= WIDE, "EACH_CASE writes out so many");
 
@@ -186,9 +189,11 @@ static ALWAYS_INLINE void T(run)(const void *schedule, struct T(source) * from, 
         } while (len > (size_t)wide * T(VEC_LEN));
     }
     HIDE(schedule);
-    /* Four whole vectors, as the wide kernels have for 256 bytes: a twentieth faster than by what follows. */
-    if (len == 4 * T(VEC_LEN)) {
+    /* Four whole vectors, 256 bytes for vaes-avx512: a twentieth faster than by what follows.  With 16 registers gcc
+     * would prepare for both, and spill states. */
+    if (KEYS_RESIDENT && len == 4 * T(VEC_LEN)) {
         VEC s[16];
+        HIDE(schedule);
         if (skip)
             T(fetch)(src + from->ahead, 4);
         T(group)(schedule, NULL, from, skip, 4, from->last_rest, s);

@@ -3,14 +3,19 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "sealane/pool.h"
 #include "sealane/topology.h"
 
 static const size_t buffer_len = (size_t)256 << 20;
+static const size_t short_len = 64 << 10;
 
-enum { PAGE = 4096, IN_PLACE = 1 };
+enum { PAGE = 4096 };
+
+/* What a case's argument holds. */
+enum { IN_PLACE = 1, ONE_SHORT = 2, MANY_SHORT = 4, THREADS_SHIFT = 3 };
 
 const uint8_t scaling_key[SCALING_KEY_LEN] = {3, 1, 4, 1, 5, 9, 2, 6};
 const uint8_t scaling_iv[SCALING_IV_LEN] = {2, 7, 1, 8, 2, 8};
@@ -47,6 +52,16 @@ static unsigned next_count(unsigned threads)
     return threads == processors ? 0 : 2 * threads < processors ? 2 * threads : processors;
 }
 
+__attribute__((format(printf, 3, 4))) static void add_case(struct bench_case *kase, uint64_t bytes, const char *format,
+                                                           ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(kase->name, sizeof(kase->name), format, arguments);
+    va_end(arguments);
+    kase->bytes = bytes;
+}
+
 static size_t scaling_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
 {
     size_t count = 0;
@@ -54,11 +69,17 @@ static size_t scaling_cases(const struct bench_options *options, struct bench_ca
     look_at_machine();
     for (unsigned threads = processors ? 1 : 0; threads != 0; threads = next_count(threads))
         for (unsigned in_place = 0; in_place < 2 && count < capacity; in_place++, count++) {
-            snprintf(cases[count].name, sizeof(cases[count].name), "threads:%u/bytes:%zu/inplace:%u", threads,
-                     buffer_len, in_place);
-            cases[count].bytes = buffer_len;
-            cases[count].argument = (uint64_t)threads << 1 | in_place;
+            add_case(&cases[count], buffer_len, "threads:%u/bytes:%zu/inplace:%u", threads, buffer_len, in_place);
+            cases[count].argument = (uint64_t)threads << THREADS_SHIFT | in_place;
         }
+    if (processors && count + 2 <= capacity) {
+        const uint64_t all = (uint64_t)processors << THREADS_SHIFT | IN_PLACE;
+        add_case(&cases[count], short_len, "threads:%u/bytes:%zu/inplace:1", processors, short_len);
+        cases[count++].argument = all | ONE_SHORT;
+        add_case(&cases[count], SCALING_REQUESTS * SCALING_REQUEST_LEN, "threads:%u/requests:%d/bytes:%d/inplace:1",
+                 processors, SCALING_REQUESTS, SCALING_REQUEST_LEN);
+        cases[count++].argument = all | MANY_SHORT;
+    }
     return count;
 }
 
@@ -109,22 +130,26 @@ static enum bench_status scaling_begin(const struct bench_options *options)
 
 void scaling_work_init(struct scaling_work *work, const struct bench_row *row)
 {
+    const uint64_t argument = row->kase->argument;
     memset(work, 0, sizeof(*work));
-    work->threads = (unsigned)(row->kase->argument >> 1);
-    work->in_place = (row->kase->argument & IN_PLACE) != 0;
+    work->threads = (unsigned)(argument >> THREADS_SHIFT);
+    work->in_place = (argument & IN_PLACE) != 0;
+    work->requests = argument & ONE_SHORT ? 1 : argument & MANY_SHORT ? SCALING_REQUESTS : 0;
     for (unsigned i = 0; i < work->threads; i++) {
-        size_t part = store_of(worker[i].node) % store_count;
+        size_t part = store_of(worker[i].node);
         work->cpu[i] = worker[i].cpu;
         work->part_of[i] = part;
         work->part[part].threads++;
         work->part_count = part + 1 > work->part_count ? part + 1 : work->part_count;
     }
+    if (work->requests)
+        work->part_count = 1;
     uint64_t at = 0;
     for (size_t i = 0; i < work->part_count; i++) {
         struct scaling_part *p = &work->part[i];
-        size_t len = buffer_len / work->part_count / PAGE * PAGE;
+        size_t pages = (size_t)row->kase->bytes / PAGE;
         p->node = store[i].node;
-        p->len = i + 1 < work->part_count ? len : buffer_len - (size_t)at;
+        p->len = (pages / work->part_count + (i < pages % work->part_count)) * PAGE;
         p->dst = store[i].dst;
         p->src = work->in_place ? store[i].dst : store[i].src;
         p->at = at;
@@ -195,9 +220,9 @@ static double times(const struct bench_result *base, const struct bench_result *
 static void print_ratio(FILE *out, double ratio)
 {
     if (ratio > 0)
-        fprintf(out, "%14.2f", ratio);
+        fprintf(out, "%10.3f", ratio);
     else
-        fprintf(out, "%14s", "-");
+        fprintf(out, "%10s", "-");
 }
 
 static enum bench_status scaling_report(const struct bench_options *options, const struct bench_result *results,
@@ -208,21 +233,22 @@ static enum bench_status scaling_report(const struct bench_options *options, con
             "\n256 MiB, a share on each NUMA node that has threads (%zu), threads pinned one to a core; medians of %zu "
             "rounds\n",
             nodes_used, count ? results[0].sample_count : 0);
-    fprintf(out, "%-16s%-42s%9s%9s%14s%14s%10s\n", "", "", "GB/s", "best", "x one thread", "x copy:nt", "spread %");
+    fprintf(out, "%-16s%-45s%8s%8s%10s%10s%10s%8s\n", "", "", "GB/s", "best", "x 1 thr.", "x copy:nt", "x direct",
+            "spread");
     for (size_t i = 0; i < count; i++) {
         const struct bench_result *r = &results[i];
-        const unsigned in_place = r->row->kase->argument & IN_PLACE;
+        const char *kase = r->row->kase->name, *rest = strchr(kase, '/');
+        const double bytes = (double)r->row->kase->bytes;
         char one[BENCH_NAME_MAX], copy[BENCH_NAME_MAX];
-        snprintf(one, sizeof(one), "threads:1/bytes:%zu/inplace:%u", buffer_len, in_place);
-        snprintf(copy, sizeof(copy), "threads:%u/bytes:%zu/inplace:0", (unsigned)(r->row->kase->argument >> 1),
-                 buffer_len);
+        snprintf(one, sizeof(one), "threads:1%s", rest);
+        snprintf(copy, sizeof(copy), "%.*s0", (int)strlen(kase) - 1, kase);
         if (r->median_s <= 0 || r->best_s <= 0)
             continue;
-        fprintf(out, "%-16s%-42s%9.2f%9.2f", r->row->name, r->row->kase->name, (double)buffer_len / r->median_s / 1e9,
-                (double)buffer_len / r->best_s / 1e9);
+        fprintf(out, "%-16s%-45s%8.2f%8.2f", r->row->name, kase, bytes / r->median_s / 1e9, bytes / r->best_s / 1e9);
         print_ratio(out, times(bench_find(results, count, r->row->name, one), r));
         print_ratio(out, times(bench_find(results, count, "copy:nt", copy), r));
-        fprintf(out, "%10.1f\n", 100 * r->spread);
+        print_ratio(out, times(bench_find(results, count, "sealane:direct", kase), r));
+        fprintf(out, "%6.1f %%\n", 100 * r->spread);
     }
     return BENCH_OK;
 }

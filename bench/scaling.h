@@ -1,5 +1,5 @@
 /* What the implementations of suite `scaling` share: 256 MiB in a part for each NUMA node that has threads, 1 to N
- * threads on the CPUs that a pool would take. */
+ * threads on the CPUs that a pool would take; and requests that are too short to be shared out. */
 #ifndef BENCH_SCALING_H
 #define BENCH_SCALING_H
 
@@ -8,7 +8,14 @@
 
 #include "bench/bench.h"
 
-enum { SCALING_KEY_LEN = 32, SCALING_IV_LEN = 16, SCALING_NODES_MAX = 64, SCALING_THREADS_MAX = 1024 };
+enum {
+    SCALING_KEY_LEN = 32,
+    SCALING_IV_LEN = 16,
+    SCALING_NODES_MAX = 64,
+    SCALING_THREADS_MAX = 1024,
+    SCALING_REQUESTS = 1000,
+    SCALING_REQUEST_LEN = 4096
+};
 
 struct scaling_part {
     int node; /* the system's number */
@@ -22,6 +29,7 @@ struct scaling_part {
 struct scaling_work {
     unsigned threads;
     bool in_place;
+    size_t requests; /* 0: the whole; else so many of SCALING_REQUEST_LEN or, if only one, all of part 0 */
     size_t part_count;
     struct scaling_part part[SCALING_NODES_MAX];
     unsigned cpu[SCALING_THREADS_MAX];   /* of each thread */

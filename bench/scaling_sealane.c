@@ -11,6 +11,7 @@ struct state {
     sealane_key *key;
     sealane_pool *pool;
     struct bench_team *team;
+    sealane_ticket ticket[SCALING_REQUESTS];
 };
 
 static void teardown(void *memory)
@@ -57,37 +58,86 @@ static enum bench_status setup(void **memory, const struct bench_row *row)
     return error ? fail(memory, row, error) : BENCH_OK;
 }
 
-/* A buffer on one node is one call; one in parts has all of them in flight. */
-static enum bench_status run(void *memory, uint64_t iterations)
+static enum bench_status outcome(enum sealane_error error)
 {
-    const struct state *s = memory;
-    sealane_ticket ticket[SCALING_NODES_MAX];
-    enum sealane_error error = SEALANE_OK;
-    for (uint64_t n = 0; n < iterations; n++) {
-        for (size_t i = 0; i < s->work.part_count; i++) {
-            const struct scaling_part *p = &s->work.part[i];
-            const struct sealane_record record = {s->key, scaling_iv, p->at, p->dst, p->src, p->len};
-            enum sealane_error e;
-            ticket[i] = 0;
-            if (s->work.part_count == 1)
-                e = sealane_pool_ctr_xor(s->pool, s->key, scaling_iv, p->at, p->dst, p->src, p->len);
-            else
-                e = sealane_pool_submit(s->pool, &record, &ticket[i]);
-            error = error ? error : e;
-        }
-        for (size_t i = 0; i < s->work.part_count; i++) {
-            enum sealane_error e = ticket[i] ? sealane_pool_wait(s->pool, ticket[i]) : SEALANE_OK;
-            error = error ? error : e;
-        }
-    }
     if (!error)
         return BENCH_OK;
     bench_error("%s [%s]", sealane_error_message(error), sealane_error_name(error));
     return BENCH_FAILED;
 }
 
+/* Request `i` of the row: a part, or a short piece of the first. */
+static struct sealane_record request(const struct state *s, size_t i)
+{
+    const bool pieces = s->work.requests > 1;
+    const struct scaling_part *p = &s->work.part[pieces ? 0 : i];
+    const size_t from = pieces ? i * SCALING_REQUEST_LEN : 0;
+    return (struct sealane_record){s->key,        scaling_iv,    p->at + from,
+                                   p->dst + from, p->src + from, pieces ? SCALING_REQUEST_LEN : p->len};
+}
+
+/* One request is a call; several are all in flight at a time. */
+static enum bench_status run(void *memory, uint64_t iterations)
+{
+    struct state *s = memory;
+    const size_t count = s->work.requests ? s->work.requests : s->work.part_count;
+    enum sealane_error error = SEALANE_OK;
+    for (uint64_t n = 0; n < iterations && !error; n++) {
+        if (count == 1) {
+            const struct sealane_record r = request(s, 0);
+            error = sealane_pool_ctr_xor(s->pool, r.key, r.iv, r.offset, r.dst, r.src, r.len);
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            const struct sealane_record r = request(s, i);
+            enum sealane_error e = sealane_pool_submit(s->pool, &r, &s->ticket[i]);
+            error = error ? error : e;
+        }
+        for (size_t i = 0; i < count; i++) {
+            enum sealane_error e = s->ticket[i] ? sealane_pool_wait(s->pool, s->ticket[i]) : SEALANE_OK;
+            error = error ? error : e;
+        }
+    }
+    return outcome(error);
+}
+
 const struct bench_implementation bench_scaling_sealane = {
     .name = "sealane", .setup = setup, .run = run, .teardown = teardown};
+
+/* ---- The same on the calling thread, without the pool ---- */
+
+static enum bench_status setup_direct(void **memory, const struct bench_row *row)
+{
+    struct state *s = calloc(1, sizeof(*s));
+    *memory = s;
+    if (!s) {
+        bench_error("out of memory");
+        return BENCH_FAILED;
+    }
+    scaling_work_init(&s->work, row);
+    if (s->work.threads > 1 && s->work.requests == 0) {
+        free(s);
+        *memory = NULL;
+        return BENCH_ABSENT;
+    }
+    enum sealane_error error = create(s, row->options->kernel);
+    return error ? fail(memory, row, error) : BENCH_OK;
+}
+
+static enum bench_status run_direct(void *memory, uint64_t iterations)
+{
+    const struct state *s = memory;
+    const size_t count = s->work.requests ? s->work.requests : 1;
+    for (uint64_t n = 0; n < iterations; n++)
+        for (size_t i = 0; i < count; i++) {
+            const struct sealane_record r = request(s, i);
+            sealane_ctr_xor(r.key, r.iv, r.offset, r.dst, r.src, r.len);
+        }
+    return BENCH_OK;
+}
+
+const struct bench_implementation bench_scaling_sealane_direct = {
+    .name = "sealane:direct", .setup = setup_direct, .run = run_direct, .teardown = teardown};
 
 /* ---- The same work on the wrong nodes ---- */
 
@@ -109,7 +159,7 @@ static enum bench_status setup_remote(void **memory, const struct bench_row *row
         return BENCH_FAILED;
     }
     scaling_work_init(&s->work, row);
-    if (s->work.part_count < 2) { /* no other node */
+    if (s->work.part_count < 2) { /* no other node, or a short request */
         free(s);
         *memory = NULL;
         return BENCH_ABSENT;

@@ -5,23 +5,18 @@
 #include "engine/pool/machine.h"
 
 /* Forks between the first process with a pool and this one. */
-static _Atomic unsigned forks;
+_Atomic unsigned sl_pool_forks;
 static bool forks_are_counted;
 static _Atomic uint32_t pools; /* so many were created */
 
 static void count_fork(void)
 {
-    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sl_pool_forks, 1, memory_order_relaxed);
 }
 
 static void count_forks(void)
 {
     forks_are_counted = pthread_atfork(NULL, NULL, count_fork) == 0;
-}
-
-bool sl_pool_forked(const struct sealane_pool *pool)
-{
-    return pool->forks != atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 /* A fresh look at the machine. */
@@ -125,7 +120,7 @@ enum sealane_error sl_pool_create(sealane_pool **pool, struct sl_plan *plan, con
         return SEALANE_E_NO_MEMORY;
     }
     p->plan = plan;
-    p->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+    p->forks = atomic_load_explicit(&sl_pool_forks, memory_order_relaxed);
     p->number = (uint16_t)atomic_fetch_add_explicit(&pools, 1, memory_order_relaxed);
     enum sealane_error error = allocate(p, options->requests);
     if (!error) {

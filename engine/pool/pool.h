@@ -101,8 +101,9 @@ struct sl_lane {
 };
 
 struct sealane_pool {
-    unsigned forks;  /* of this process and those before it when created */
-    uint16_t number; /* tells its tickets from other pools' */
+    _Atomic uint32_t active_count; /* of `active` */
+    unsigned forks;                /* of this process and those before it when created */
+    uint16_t number;               /* tells its tickets from other pools' */
     struct sl_plan *plan;
     struct sl_queue *queue; /* plan->queue_count */
 
@@ -112,7 +113,6 @@ struct sealane_pool {
     struct sl_request *request;
     struct sl_share *shares;
     struct sl_active *active; /* requests in flight, in no order */
-    _Atomic uint32_t active_count;
     struct sl_lane lane[SL_POOL_LANES];
     pthread_cond_t idle;
 
@@ -136,8 +136,14 @@ static inline bool sl_overlap(uintptr_t a, uint64_t a_len, uintptr_t b, uint64_t
 SEALANE_CHECK enum sealane_error sl_pool_create(struct sealane_pool **pool, struct sl_plan *plan,
                                                 const struct sealane_pool_options *options);
 
+/* Forks between the first process with a pool and this one. */
+extern _Atomic unsigned sl_pool_forks;
+
 /* True in a child forked since the pool was created. */
-bool sl_pool_forked(const struct sealane_pool *pool);
+static inline bool sl_pool_forked(const struct sealane_pool *pool)
+{
+    return pool->forks != atomic_load_explicit(&sl_pool_forks, memory_order_relaxed);
+}
 
 /* Cuts an active request into slices, queues them, and tells the workers. */
 void sl_pool_enqueue(struct sealane_pool *pool, uint32_t index, const uint8_t *dst);

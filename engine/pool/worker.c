@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/pool/pool.h"
 
@@ -126,9 +127,9 @@ void sl_worker_give_back(struct sl_worker *w)
 /* Local workers first; others if those are too few. */
 void sl_pool_wake(struct sealane_pool *pool, const uint64_t *added)
 {
+    const unsigned queues = pool->plan->queue_count;
     uint64_t wanted[SL_PLAN_QUEUES_MAX], left = 0;
-    for (unsigned q = 0; q < pool->plan->queue_count; q++)
-        wanted[q] = added[q];
+    memcpy(wanted, added, queues * sizeof wanted[0]);
     pthread_mutex_lock(&pool->sleeping);
     pool->epoch++;
     const unsigned count = atomic_load_explicit(&pool->worker_count, memory_order_relaxed);
@@ -140,7 +141,7 @@ void sl_pool_wake(struct sealane_pool *pool, const uint64_t *added)
             pthread_cond_signal(&w->news);
         }
     }
-    for (unsigned q = 0; q < pool->plan->queue_count; q++)
+    for (unsigned q = 0; q < queues; q++)
         left += wanted[q];
     for (unsigned i = 0; i < count && left > 0; i++) {
         struct sl_worker *w = &pool->worker[i];
