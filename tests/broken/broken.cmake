@@ -1,4 +1,4 @@
-# A core built from the real table plus one row whose kernel is wrong, which the self-test must leave out, and one that this CPU
+# A core built from the real table plus rows whose kernels are wrong, which the self-test must leave out, and one that this CPU
 # is to avoid: the next kernel serves.  Only this test build has these rows; the libraries are built from arch/kernels.def.
 set(table ${CMAKE_CURRENT_BINARY_DIR}/broken/kernels.def)
 file(READ ${CMAKE_CURRENT_SOURCE_DIR}/broken/row.def broken_row)

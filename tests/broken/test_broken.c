@@ -1,5 +1,6 @@
-/* An engine over a table whose first and best kernel is wrong (kernel_wrong.c) and whose second is to be avoided on
- * this CPU (kernel_shy.c): both are reported, and the next one serves. */
+/* An engine over a table whose first and best kernel is wrong (kernel_wrong.c), whose second is to be avoided on this
+ * CPU (kernel_shy.c) and whose third is wrong in columns alone (kernel_crooked.c): all are reported, and the next one
+ * serves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,13 +46,16 @@ static void the_next_kernel_serves(void **state)
     assert_int_equal(info[1].state, SEALANE_KERNEL_READY);
     assert_int_equal(info[1].avoided, 1);
 
+    assert_string_equal(info[2].name, "crooked");
+    assert_int_equal(info[2].state, SEALANE_KERNEL_WRONG);
+
     /* Chosen is the best one that is ready and not avoided, and nothing else was found wrong. */
-    size_t best = 2;
+    size_t best = 3;
     while (best < count && info[best].state != SEALANE_KERNEL_READY)
         best++;
     assert_true(best < count);
     for (size_t i = 1; i < count; i++) {
-        assert_int_not_equal(info[i].state, SEALANE_KERNEL_WRONG);
+        assert_int_equal(info[i].state == SEALANE_KERNEL_WRONG, i == 2);
         assert_int_equal(info[i].chosen, i == best);
     }
     print_message("the wrong kernel is left out; %s serves\n", info[best].name);
