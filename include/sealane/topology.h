@@ -15,12 +15,12 @@ typedef struct sealane_topology sealane_topology;
 /* Looks at this system.  NO_MEMORY, or IO if the system does not tell or the environment has hwloc describe another
  * machine.  Immutable afterwards: any thread. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_topology_create(sealane_topology **topology);
-SEALANE_API void sealane_topology_free(sealane_topology *topology);
+SEALANE_API void sealane_topology_free(sealane_topology *topology); /* NULL is fine */
 
 struct sealane_topology_info {
     unsigned cores;      /* physical cores this process may use (affinity mask and cpuset respected) */
     unsigned processors; /* hardware threads it may use */
-    unsigned nodes;      /* NUMA nodes that have memory */
+    unsigned nodes;      /* NUMA nodes that it may use memory or processors of, as the system lists them */
     unsigned caches;     /* distinct (level, type, size) kinds */
     unsigned workers; /* that a pool (sealane/pool.h) starts by default: one per core, or as many as the quota allows */
     unsigned quota;   /* CPUs' worth of time that the cgroup allows, rounded up; UINT_MAX: no limit */
@@ -35,7 +35,7 @@ struct sealane_topology_cache {
 
 struct sealane_topology_node {
     unsigned os_index;
-    uint64_t memory;     /* bytes */
+    uint64_t memory;     /* bytes; 0 for one of processors only */
     unsigned processors; /* usable hardware threads local to it; 0 for a memory-only node */
 };
 
