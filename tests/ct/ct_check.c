@@ -80,12 +80,15 @@ static void check_many(const struct sl_kernel *kernel)
 static void check_kernel(const struct sl_kernel *kernel)
 {
     alignas(SL_SCHEDULE_ALIGN) static uint8_t schedule[SL_SCHEDULE_MAX];
-    static uint8_t text[LEN_MAX];
+    alignas(64) static uint8_t text[LEN_MAX], other[16 + LEN_MAX];
     uint8_t key[32];
     undefined_key(key);
     kernel->expand(schedule, key);
-    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         kernel->ctr(schedule, 1, 2, text, text, lengths[i]);
+        if (kernel->ctr_nt)
+            kernel->ctr_nt(schedule, 1, 2, other + 16, text, lengths[i]);
+    }
     if (kernel->by_key)
         check_face(kernel->by_key, schedule);
     if (kernel->by_nonce)
