@@ -81,9 +81,10 @@ struct sealane_engine_options {
     const struct sealane_backend *backend; /* NULL: none.  Must outlive the engine. */
     int allow_unlocked_memory;             /* non-zero: keys may lie in memory that could not be locked */
 
-    /* Locked memory, in bytes, for tables that let kernels skip rounds (docs/KERNELS.md); about 4 KiB each, half of
-     * them for keys, half for streams.  At most a quarter of RLIMIT_MEMLOCK is used.  0: none; then and when they run
-     * out, calls are slower and the results the same.
+    /* Bytes of tables that let kernels skip rounds (docs/KERNELS.md), in locked memory; about 4 KiB each, half of them
+     * for keys, half for streams.  At most a quarter of RLIMIT_MEMLOCK.  Memory is locked by 16 KiB, for three tables
+     * and whatever else fits between: up to a third more than this.  0: none; then and when they run out, calls are
+     * slower and the results the same.
      *
      * Tables are indexed by the last byte of the counter block, which shows in the cache.  So 0 is what secret IVs need
      * (a CTR_DRBG's V); those of files and messages are public. */

@@ -1,6 +1,7 @@
 /* Batches of records with mixed keys, lengths and offsets, of which some overlap or are otherwise wrong: those are
  * refused and write nothing; of the others each byte is OpenSSL's and no other byte has changed. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "tests/fuzz/subjects.h"
@@ -38,6 +39,26 @@ static size_t length_of(uint8_t choice, uint8_t other)
     default:
         return other;
     }
+}
+
+/* One more in the steps of the last two, as in columns; false: it would not fit. */
+static bool add_step(struct subject *s)
+{
+    struct sealane_record *r = &s->records[s->count];
+    if (s->count < 2 || !r[-1].src || !r[-2].src)
+        return false;
+    ptrdiff_t step = r[-1].dst - r[-2].dst, iv_step = r[-1].iv - r[-2].iv;
+    ptrdiff_t at = r[-1].dst - memory + step, from = r[-1].src - memory + step;
+    ptrdiff_t iv = r[-1].iv - s->ivs[0] + iv_step, room = MEMORY_LEN - (ptrdiff_t)r[-1].len;
+    if (at < 0 || at > room || from < 0 || from > room || iv < 0 || iv > (IVS - 1) * 16)
+        return false;
+    *r = r[-1];
+    r->dst = memory + at;
+    r->src = memory + from;
+    r->iv = s->ivs[0] + iv;
+    s->key_of[s->count] = s->key_of[s->count - 1];
+    s->count++;
+    return true;
 }
 
 static void add_record(struct subject *s, struct input *in)
@@ -118,7 +139,8 @@ static void check(struct subject *s)
     require(memcmp(memory, expected, sizeof memory) == 0);
 }
 
-/* Input: two engines, bytes that keys and IVs are made of, carry and distance for IVs, then records of 7 bytes. */
+/* Input: two engines, bytes that keys and IVs are made of, carry and distance for IVs, then records of 8 bytes, of
+ * which the first says how many more follow in the same steps. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct subject s;
@@ -137,8 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < MEMORY_LEN; i++)
         before[i] = (uint8_t)(i * 13 + i / 256);
     memcpy(memory, before, sizeof memory);
-    while (in.len > 0 && s.count < RECORDS_MAX)
+    while (in.len > 0 && s.count < RECORDS_MAX) {
+        uint8_t steps = take_byte(&in);
         add_record(&s, &in);
+        for (; steps >= 128 && s.count < RECORDS_MAX && add_step(&s); steps--)
+            ;
+    }
     check(&s);
     for (size_t i = 0; i < KEYS; i++)
         sealane_key_free(s.keys[i]);
