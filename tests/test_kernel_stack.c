@@ -339,7 +339,7 @@ static void kernels_leave_no_secrets(void **state)
 {
     (void)state;
     size_t found = 0;
-    if (TEST_SANITIZED || getenv("QEMU_LD_PREFIX") || test_reduced()) {
+    if (TEST_SANITIZED || test_emulated() || test_reduced()) {
         test_not_run("search of stacks", "not under sanitizers, emulators and coverage, whose code is another");
         skip();
     }

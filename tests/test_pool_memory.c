@@ -15,6 +15,10 @@
 static void it_is_zero_aligned_and_all_there(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("memory of a node", "the emulator places no memory");
+        skip();
+    }
     static const size_t lens[] = {1, 4096, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB + 3};
     for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
         uint8_t *memory;
@@ -38,6 +42,10 @@ static void touch(void *argument)
 static void nothing_lies_beside_it(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("memory of a node", "the emulator places no memory");
+        skip();
+    }
     const size_t len = 3 * MIB, whole = 4 * MIB;
     uint8_t *memory[4];
     for (unsigned i = 0; i < 4; i++)
@@ -59,6 +67,10 @@ static void nothing_lies_beside_it(void **state)
 static void nothing_is_left_behind(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("memory of a node", "the emulator places no memory");
+        skip();
+    }
     unsigned long before = 0, after = 0;
     for (unsigned round = 0; round < 300; round++) {
         uint8_t *memory;
@@ -76,6 +88,10 @@ static void nothing_is_left_behind(void **state)
 static void pages_lie_on_the_node(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("memory of a node", "the emulator places no memory");
+        skip();
+    }
     sealane_topology *topology;
     struct sealane_topology_info info;
     assert_int_equal(sealane_topology_create(&topology), SEALANE_OK);

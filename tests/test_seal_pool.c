@@ -235,6 +235,10 @@ static void limited_output(void *argument)
 static void output_that_fails(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("output that fails, in a child", "the emulator crashes when a child starts a thread");
+        skip();
+    }
     uint8_t *plain = random_bytes(LONG);
     assert_true(test_child_passed(test_child(limited_output, plain)));
     free(plain);
@@ -282,6 +286,10 @@ static void parents_pool(void *argument)
 static void a_parents_pool_is_refused(void **state)
 {
     (void)state;
+    if (test_emulated()) {
+        test_not_run("a parent's pool", "the emulator crashes when a child starts a thread");
+        skip();
+    }
 #if defined(__SANITIZE_THREAD__)
     print_message("skipped: ThreadSanitizer starts no threads in children\n");
     skip();

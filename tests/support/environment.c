@@ -36,6 +36,11 @@ bool test_reduced(void)
     return TEST_SANITIZED || (given && strcmp(given, "1") == 0);
 }
 
+bool test_emulated(void)
+{
+    return getenv("SEALANE_TEST_EMULATED") != NULL;
+}
+
 void test_not_run(const char *what, const char *why)
 {
     printf("NOT RUN  %s: %s\n", what, why);

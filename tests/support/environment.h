@@ -22,6 +22,10 @@ uint64_t test_seed(void);
 /* True under a sanitizer, or with SEALANE_TEST_REDUCED=1 (emulators): the large crosses are then sampled. */
 bool test_reduced(void);
 
+/* True with SEALANE_TEST_EMULATED=1, which builds for other machines set: qemu-user places no memory, crashes when a
+ * forked child starts a thread, and has a thread end some time after it is joined. */
+bool test_emulated(void);
+
 /* Prints `what` as not tested here, and why. */
 void test_not_run(const char *what, const char *why);
 

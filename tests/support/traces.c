@@ -13,7 +13,7 @@ static const uint64_t mask = 0x5a17c3e89b604df2;
 
 bool test_traces_can_be_sought(void)
 {
-    if (TEST_SANITIZED || getenv("QEMU_LD_PREFIX") || test_reduced()) {
+    if (TEST_SANITIZED || test_emulated() || test_reduced()) {
         test_not_run("search for traces of keys", "not under sanitizers and emulators");
         return false;
     }
