@@ -153,6 +153,21 @@ static ALWAYS_INLINE size_t column_of_own_blocks(const struct sealane_record *r,
     return i;
 }
 
+#define KEY(i, round) (key ? key[round] : LOAD_KEY(schedule[(i) / vectors] + 16 * (round)))
+
+/* One round, a constant, of `all` vectors.  Not a loop's variable: at -O2 gcc keeps that loop, and the keys in memory.
+ */
+static ALWAYS_INLINE void column_round(const __m512i *key, const uint8_t **schedule, __m512i *s, int all, int vectors,
+                                       int round)
+{
+#define X(i)                                                                                                           \
+    if (!key && (i) % vectors == 0)                                                                                    \
+        IN_STEP(schedule[(i) / vectors], s[i]);                                                                        \
+    s[i] = ROUND(s[i], KEY(i, round));
+    EACH(all, X);
+#undef X
+}
+
 /* n records of `vectors` each, constants, the last of them of any length if not `whole`; round keys in registers, or
  * NULL and loaded, each record's own.  What is less than a vector is loaded before anything is stored: a load waits for
  * a masked store to what lies within 64 bytes of it, as the next record may. */
@@ -162,7 +177,6 @@ static ALWAYS_INLINE void column_vectors(const __m512i *key, const struct sealan
     const __mmask64 mask = _bzhi_u64(~(uint64_t)0, (unsigned)at->len - 64 * ((unsigned)vectors - 1));
     __m512i s[16], tail[16];
     const uint8_t *schedule[16];
-#define KEY(i, round) (key ? key[round] : LOAD_KEY(schedule[(i) / vectors] + 16 * (round)))
 #define AT(member, i) (at->member + (i) / vectors * at->step + (i) % vectors * 64)
 #define IS_TAIL(i) (!whole && (i) % vectors == vectors - 1)
     if (!key) {
@@ -176,12 +190,8 @@ static ALWAYS_INLINE void column_vectors(const __m512i *key, const struct sealan
     s[i] = START(vector_of_blocks(load_block(at->iv + (i) / vectors * at->iv_step), (i) % vectors), KEY(i, 0));
     EACH(n * vectors, X);
 #undef X
-#define X(i)                                                                                                           \
-    if (!key && (i) % vectors == 0)                                                                                    \
-        IN_STEP(schedule[(i) / vectors], s[i]);                                                                        \
-    s[i] = ROUND(s[i], KEY(i, round));
-    for (int round = 1; round < SL_AES_ROUNDS; round++)
-        EACH(n * vectors, X);
+#define X(r) column_round(key, schedule, s, n *vectors, vectors, (r) + 1);
+    EACH(SL_AES_ROUNDS - 1, X);
 #undef X
 #define X(i)                                                                                                           \
     if (IS_TAIL(i))                                                                                                    \
