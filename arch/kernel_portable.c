@@ -14,7 +14,7 @@ typedef uint64_t word;
 
 static inline __attribute__((always_inline)) word rotate(word w, int rows, int columns)
 {
-    const word stay = 0x0001000100010001 * (0xffff >> 4 * columns);
+    const word stay = UINT64_C(0x0001000100010001) * (UINT64_C(0xffff) >> 4 * columns);
     word turned = w >> 16 * rows | w << (64 - 16 * rows);
     return columns ? (turned >> 4 * columns & stay) | (turned << (16 - 4 * columns) & ~stay) : turned;
 }
