@@ -55,7 +55,7 @@ static bool add_step(struct subject *s)
     *r = r[-1];
     r->dst = memory + at;
     r->src = memory + from;
-    r->iv = s->ivs[0] + iv;
+    r->iv = s->ivs[iv / 16]; /* a step between IVs is a multiple of one */
     s->key_of[s->count] = s->key_of[s->count - 1];
     s->count++;
     return true;
