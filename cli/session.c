@@ -5,6 +5,7 @@
 
 #include "cli/report.h"
 #include "cli/text.h"
+#include "sealane/file.h"
 #include "sealane/memory.h"
 
 int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a)
@@ -15,9 +16,6 @@ int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a
     enum sealane_error error = sealane_engine_create(engine, &options);
     return error ? sl_cli_fail(error, options.kernel) : 0;
 }
-
-/* Below, one thread that reads and encrypts and one that writes are through before more have been started. */
-static const uint64_t pool_from = 16 << 20;
 
 static int check_threads(const struct sl_cli_arguments *a, uint64_t threads)
 {
@@ -43,7 +41,7 @@ int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *a, uint
     if (value && (!sl_cli_parse_bytes(&threads, value) || threads == 0))
         return sl_cli_usage_error(a->command, "--threads needs a number from 1 on, not %s", value);
     int exit_code = threads > 1 ? check_threads(a, threads) : 0;
-    if (exit_code != 0 || threads == 1 || len == UINT64_MAX || len < pool_from)
+    if (exit_code != 0 || threads == 1 || len == UINT64_MAX || len < SEALANE_FILE_POOL_LEN)
         return exit_code;
     options.threads = (unsigned)threads;
     enum sealane_error error = sealane_pool_create(pool, &options);

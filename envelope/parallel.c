@@ -11,14 +11,12 @@
 #include "base/io.h"
 #include "base/wipe.h"
 #include "engine/pool/task.h"
+#include "sealane/file.h"
 
 enum {
     SEGMENT_LEN = 32 << 20, /* bytes of a request: progress is told, and write-back started, after each */
     IN_FLIGHT = 2,          /* so that no worker waits for the last slice of a request */
 };
-
-/* Below, the calling thread and its writer are through before workers have been started. */
-static const uint64_t LEN_MIN = 16 << 20;
 
 struct buffers {
     pthread_mutex_t lock;
@@ -100,7 +98,7 @@ static enum sealane_error run_slice(void *context, uint64_t from, size_t len)
     uint8_t *buffer = buffer_take(s->buffers);
     enum sealane_error error = sl_pread_full(job->in_fd, buffer, len, &got, job->in_at + (int64_t)at);
     if (!error && got < len)
-        error = SEALANE_E_READ_FAILED;
+        error = SEALANE_E_TRUNCATED;
     if (!error) {
         sealane_stream_xor(job->stream, job->stream_at + at, buffer, buffer, len);
         error = sl_pwrite_all(job->out_fd, buffer, len, job->out_at + (int64_t)at);
@@ -119,7 +117,7 @@ static bool can_be_written_anywhere(int fd)
 uint64_t sl_parallel_share(const sealane_pool *pool, int in_fd, int out_fd, uint64_t available)
 {
     struct stat status;
-    if (!pool || available == UINT64_MAX || available < LEN_MIN)
+    if (!pool || available == UINT64_MAX || available < SEALANE_FILE_POOL_LEN)
         return 0;
     if (fstat(in_fd, &status) != 0 || !S_ISREG(status.st_mode) || !can_be_written_anywhere(out_fd))
         return 0;

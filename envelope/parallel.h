@@ -27,7 +27,7 @@ struct sl_parallel {
 uint64_t sl_parallel_share(const sealane_pool *pool, int in_fd, int out_fd, uint64_t available);
 
 /* Leaves both descriptors' positions alone.  Memory: one slice for each worker, out of core dumps and not inherited by
- * a child, wiped at the end. Errors: READ_FAILED (also if the input has become shorter), those of sl_pwrite_all(),
+ * a child, wiped at the end. Errors: READ_FAILED, TRUNCATED (the input has become shorter), those of sl_pwrite_all(),
  * FORKED, POOL_FULL, NO_MEMORY. */
 SEALANE_CHECK enum sealane_error sl_parallel_run(const struct sl_parallel *job);
 

@@ -122,7 +122,7 @@ static enum sealane_error transfer_in_parallel(struct sealing *s)
     if (error == SEALANE_OK)
         error = sl_pipeline_skip(s->pipeline, len);
     s->done += len;
-    return error;
+    return error == SEALANE_E_TRUNCATED ? SEALANE_E_READ_FAILED : error; /* the other is a sealed file's */
 }
 
 static enum sealane_error transfer(struct sealing *s)

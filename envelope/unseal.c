@@ -106,7 +106,7 @@ static enum sealane_error transfer_in_parallel(struct unsealing *u, uint64_t *at
         error = sl_pipeline_skip(u->pipeline, len);
     *at += len;
     u->done += len;
-    return error == SEALANE_E_READ_FAILED ? SEALANE_E_TRUNCATED : error;
+    return error;
 }
 
 static enum sealane_error transfer_file(struct unsealing *u)

@@ -135,7 +135,8 @@ static void positions(void **state)
 
 struct meanwhile {
     int fd;
-    off_t size; /* to give the file once */
+    off_t size;      /* to give the file once */
+    bool unreadable; /* exchange the descriptor for one that cannot be read */
     bool fork;
     pid_t parent;
     int report;
@@ -152,6 +153,12 @@ static void on_progress(void *context, uint64_t done, uint64_t total)
     /* After the first piece, of which the calling thread itself takes care. */
     if (m->calls++ == 0 && m->size)
         assert_int_equal(ftruncate(m->fd, m->size), 0);
+    if (m->calls == 1 && m->unreadable) {
+        int other = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        assert_true(other >= 0);
+        assert_int_equal(dup2(other, m->fd), m->fd);
+        close(other);
+    }
     if (m->calls == 2 && m->fork && fork() == 0)
         alarm(20); /* a child that hangs is one that fails to report */
 }
@@ -203,13 +210,34 @@ static void input_that_grows_is_sealed_whole(void **state)
     free(plain);
 }
 
-static void input_that_shrinks_is_an_error(void **state)
+static enum sealane_error unseal_meanwhile(struct meanwhile *m, const uint8_t *sealed, size_t sealed_len)
+{
+    struct sealane_unseal_options unseal = unsealing(true);
+    unseal.progress = on_progress;
+    unseal.progress_context = m;
+    int out = file_of(NULL, 0);
+    m->fd = file_of(sealed, sealed_len);
+    enum sealane_error error = do_unseal(m->fd, out, &unseal);
+    close(m->fd);
+    close(out);
+    return error;
+}
+
+/* A file that has become shorter is another matter than one that cannot be read: the second may be whole. */
+static void input_that_shrinks_or_cannot_be_read(void **state)
 {
     (void)state;
-    struct meanwhile m = {.size = 20 * MIB};
+    struct meanwhile shrinks = {.size = 20 * MIB}, again = shrinks;
+    struct meanwhile unreadable = {.unreadable = true}, once_more = unreadable, nothing = {0};
     uint8_t *plain = random_bytes(LONG), *sealed;
     size_t sealed_len;
-    assert_int_equal(seal_meanwhile(&m, plain, &sealed, &sealed_len), SEALANE_E_READ_FAILED);
+    assert_int_equal(seal_meanwhile(&shrinks, plain, &sealed, &sealed_len), SEALANE_E_READ_FAILED);
+    free(sealed);
+    assert_int_equal(seal_meanwhile(&unreadable, plain, &sealed, &sealed_len), SEALANE_E_READ_FAILED);
+    free(sealed);
+    assert_int_equal(seal_meanwhile(&nothing, plain, &sealed, &sealed_len), SEALANE_OK);
+    assert_int_equal(unseal_meanwhile(&again, sealed, sealed_len), SEALANE_E_TRUNCATED);
+    assert_int_equal(unseal_meanwhile(&once_more, sealed, sealed_len), SEALANE_E_READ_FAILED);
     free(sealed);
     free(plain);
 }
@@ -301,7 +329,7 @@ int main(void)
         cmocka_unit_test(positions),
         cmocka_unit_test(progress_ends_at_the_end),
         cmocka_unit_test(input_that_grows_is_sealed_whole),
-        cmocka_unit_test(input_that_shrinks_is_an_error),
+        cmocka_unit_test(input_that_shrinks_or_cannot_be_read),
         cmocka_unit_test(output_that_fails),
         cmocka_unit_test(a_child_gets_nowhere_and_the_parent_does),
         cmocka_unit_test(a_parents_pool_is_refused),

@@ -22,13 +22,17 @@ enum sealane_suite {
  * before another byte is read, encrypted or written; the parent goes on. */
 typedef void sealane_progress(void *context, uint64_t done, uint64_t total);
 
+/* bytes: below, a pool is not used: one thread that reads and encrypts and one that writes are through before workers
+ * have been started. */
+enum { SEALANE_FILE_POOL_LEN = 16 << 20 };
+
 struct sealane_seal_options {
     size_t size; /* sizeof(struct sealane_seal_options) */
     enum sealane_suite suite;
     int reseal;                 /* non-zero: seal even what is sealed already */
     sealane_progress *progress; /* NULL: none */
     void *progress_context;
-    sealane_pool *pool; /* works on regular files of 16 MiB and more; NULL: none */
+    sealane_pool *pool; /* works on regular files of SEALANE_FILE_POOL_LEN and more; NULL: none */
 };
 
 #define SEALANE_SEAL_OPTIONS_INIT                                                                                      \
