@@ -98,10 +98,8 @@ void sl_request_ended(struct sealane_pool *pool, struct sl_request *r)
     pthread_mutex_unlock(&pool->lock);
 }
 
-bool sl_pool_conflicts(struct sealane_pool *pool, const struct sealane_record *record)
+bool sl_pool_is_in_flight(struct sealane_pool *pool, const struct sealane_record *record)
 {
-    if (atomic_load_explicit(&pool->active_count, memory_order_relaxed) == 0)
-        return false;
     pthread_mutex_lock(&pool->lock);
     bool conflicts = is_in_flight(pool, record);
     pthread_mutex_unlock(&pool->lock);
