@@ -64,6 +64,24 @@ static inline void free_key(struct keyed *k)
     sealane_engine_free(k->engine);
 }
 
+/* A group's key, and its fixtures. */
+static struct keyed keyed;
+
+static inline int pooling_set_up(void **state)
+{
+    (void)state;
+    struct test_random random = test_random_for("key");
+    keyed = make_key(&random);
+    return 0;
+}
+
+static inline int pooling_tear_down(void **state)
+{
+    (void)state;
+    free_key(&keyed);
+    return 0;
+}
+
 static inline sealane_pool *make_pool(unsigned threads, unsigned requests)
 {
     struct sealane_pool_options options = SEALANE_POOL_OPTIONS_INIT;
@@ -162,19 +180,19 @@ static inline void release_workers(sealane_pool *pool, struct held *held)
 }
 
 /* The pool encrypts: for a child, too. */
-static inline bool works(sealane_pool *pool, const struct keyed *keyed)
+static inline bool works(sealane_pool *pool, const struct keyed *k)
 {
     enum { LEN = 3 << 20 };
     uint8_t *data = calloc(2, LEN);
     if (!data)
         return false;
-    sealane_ctr_xor(keyed->key, keyed->iv, 5, data, data, LEN);
-    struct sealane_record record = {keyed->key, keyed->iv, 5, data + LEN, data + LEN, LEN};
+    sealane_ctr_xor(k->key, k->iv, 5, data, data, LEN);
+    struct sealane_record record = {k->key, k->iv, 5, data + LEN, data + LEN, LEN};
     sealane_ticket ticket;
     bool good = sealane_pool_submit(pool, &record, &ticket) == SEALANE_OK &&
                 sealane_pool_wait(pool, ticket) == SEALANE_OK && memcmp(data, data + LEN, LEN) == 0;
     memset(data + LEN, 0, LEN);
-    good = good && sealane_pool_ctr_xor(pool, keyed->key, keyed->iv, 5, data + LEN, data + LEN, LEN) == SEALANE_OK &&
+    good = good && sealane_pool_ctr_xor(pool, k->key, k->iv, 5, data + LEN, data + LEN, LEN) == SEALANE_OK &&
            memcmp(data, data + LEN, LEN) == 0;
     free(data);
     return good;

@@ -8,23 +8,7 @@
 
 POOLING_SANITIZER_OPTIONS
 
-static struct keyed keyed;
 static uint64_t cases;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct test_random random = test_random_for("key");
-    keyed = make_key(&random);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free_key(&keyed);
-    return 0;
-}
 
 static struct sealane_record record_of(uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
 {
@@ -433,5 +417,5 @@ int main(void)
         cmocka_unit_test(a_full_pool_says_so),
         cmocka_unit_test(wrong_tickets_are_told),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pooling_set_up, pooling_tear_down);
 }

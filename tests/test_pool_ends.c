@@ -7,23 +7,6 @@
 
 POOLING_SANITIZER_OPTIONS
 
-static struct keyed keyed;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct test_random random = test_random_for("key");
-    keyed = make_key(&random);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free_key(&keyed);
-    return 0;
-}
-
 /* What slices of a task were done, in which order.  Stops at its gate at slice `stop_at`, fails at `fail_at`. */
 enum { TASK_SLICES = 64 };
 struct task {
@@ -414,5 +397,5 @@ int main(void)
         cmocka_unit_test(freeing_completes_what_is_in_flight),
         cmocka_unit_test(a_cancelled_thread_leaves_the_pool_in_order),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pooling_set_up, pooling_tear_down);
 }

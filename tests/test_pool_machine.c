@@ -16,23 +16,6 @@
 
 POOLING_SANITIZER_OPTIONS
 
-static struct keyed keyed;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct test_random random = test_random_for("key");
-    keyed = make_key(&random);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free_key(&keyed);
-    return 0;
-}
-
 static void invented_machine(void *argument)
 {
     sealane_pool *pool = argument, *other = pool;
@@ -290,5 +273,5 @@ int main(void)
         cmocka_unit_test(forks_at_any_time),
         cmocka_unit_test(spawning_changes_nothing),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pooling_set_up, pooling_tear_down);
 }

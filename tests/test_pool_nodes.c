@@ -225,7 +225,7 @@ static void bytes_are_right_on_many_queues(void **state)
 {
     (void)state;
     struct test_random random = test_random_for("nodes");
-    struct keyed keyed = make_key(&random);
+    keyed = make_key(&random);
     for (unsigned nodes = 2; nodes <= 5; nodes++) {
         char machine[32];
         snprintf(machine, sizeof machine, "numa:%u core:1 pu:1", nodes);

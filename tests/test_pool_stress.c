@@ -10,7 +10,6 @@ POOLING_SANITIZER_OPTIONS
 
 enum { CALLERS = 6, FLYING = 5, ROOM = 12, LEN_MAX = 6 << 20 };
 
-static struct keyed keyed;
 static const uint64_t offsets[] = {0, 1, 1000 * MIB - 5, UINT64_MAX - LEN_MAX};
 enum { OFFSETS = sizeof offsets / sizeof offsets[0] };
 static uint8_t *plain, *expected[OFFSETS]; /* LEN_MAX bytes each */

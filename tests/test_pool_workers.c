@@ -15,23 +15,6 @@
 
 POOLING_SANITIZER_OPTIONS
 
-static struct keyed keyed;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct test_random random = test_random_for("key");
-    keyed = make_key(&random);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free_key(&keyed);
-    return 0;
-}
-
 /* ---- What the linker puts between the library and the C library ---- */
 
 static _Atomic unsigned allocations;
@@ -471,5 +454,5 @@ int main(void)
         cmocka_unit_test(threads_that_cannot_start),
         cmocka_unit_test(nothing_is_allocated_for_requests),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pooling_set_up, pooling_tear_down);
 }
