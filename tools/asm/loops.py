@@ -102,14 +102,14 @@ def successors(library, i):
 
 def reachable(library, entry):
     """Instructions of a function by address, and the functions that it calls."""
-    seen, calls, todo = {}, [], [entry]
-    while todo:
-        at = todo.pop()
+    seen, calls, ahead = {}, [], [entry]
+    while ahead:
+        at = ahead.pop()
         i = library.instructions.get(at)
         if i is None or at in seen:
             continue
         seen[at] = successors(library, i)
-        todo += seen[at]
+        ahead += seen[at]
         if callee(library, i) and i.target not in calls:
             calls.append(i.target)
     return seen, calls
@@ -172,12 +172,12 @@ def natural_loops(graph, entry):
     for node in above:
         for header in graph[node]:
             if header in above and dominates(header, node):
-                body, todo = loops.setdefault(header, {header}), [node]
-                while todo:
-                    at = todo.pop()
+                body, ahead = loops.setdefault(header, {header}), [node]
+                while ahead:
+                    at = ahead.pop()
                     if at not in body:
                         body.add(at)
-                        todo += before[at]
+                        ahead += before[at]
     return [body for header, body in loops.items()
             if not any(other != header and other in body for other in loops)]
 
@@ -189,14 +189,14 @@ def kernel_loops(library, header, kernels=None):
     for kernel, _, member, address in image.entry_points(library, header):
         if kernels and kernel not in kernels:
             continue
-        number, todo = 0, [address]
-        while todo:
-            entry = todo.pop(0)
+        number, ahead = 0, [address]
+        while ahead:
+            entry = ahead.pop(0)
             if entry in done or entry not in library.instructions:
                 continue
             done.add(entry)
             graph, calls = reachable(library, entry)
-            todo += calls
+            ahead += calls
             operands.rbp_is_frame = any(i.mnemonic == "mov" and i.text == "rbp,rsp"
                                         for i in (library.instructions[at] for at in graph))
             for body in sorted(natural_loops(graph, entry), key=min):
