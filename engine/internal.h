@@ -119,6 +119,12 @@ static inline void sl_ctr_whole(const struct sl_path *path, struct sl_counter co
         path->kernel->ctr(path->schedule, counter.hi, counter.lo, dst, src, len);
 }
 
+/* What a kernel does not take.  One more block than needed at most: then the split finds nothing to do. */
+static inline bool sl_ctr_must_split(struct sl_counter counter, size_t skip, size_t len)
+{
+    return skip != 0 || len / SEALANE_BLOCK_LEN > ~counter.lo;
+}
+
 /* Whole CTR: splits where the counter's low half wraps and where the offset cuts a block.  A nonce table must be that
  * of every block of the call. */
 static inline void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_BLOCK_LEN], uint64_t offset,
@@ -126,8 +132,7 @@ static inline void sl_ctr(const struct sl_path *path, const uint8_t iv[SEALANE_B
 {
     struct sl_counter counter = sl_counter_at(iv, offset / SEALANE_BLOCK_LEN);
     size_t skip = offset % SEALANE_BLOCK_LEN;
-    /* One more block than needed at most: then the split finds nothing to do. */
-    if (__builtin_expect(skip != 0 || len / SEALANE_BLOCK_LEN > ~counter.lo, 0)) {
+    if (__builtin_expect(sl_ctr_must_split(counter, skip, len), 0)) {
         struct sl_path stored = *path; /* in this case only: the address of *path would have it stored by every call */
         sl_ctr_split(&stored, counter, skip, dst, src, len);
     } else {
@@ -172,11 +177,8 @@ static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t l
                            .face = key->kernel->by_key,
                            .table_from = from->key_table,
                            .nt_from = from->non_temporal};
-    if (len >= path.table_from) {
+    if (len >= path.table_from)
         path.table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
-        if (!path.table)
-            path.table = sl_key_table_warm_up(key, len);
-    }
     return path;
 }
 

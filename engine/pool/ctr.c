@@ -32,8 +32,8 @@ static inline bool is_direct(sealane_pool *pool, const struct sealane_record *r,
         return false;
     if (sl_pool_conflicts(pool, r))
         *error = SEALANE_E_BUSY;
-    else
-        sealane_ctr_xor(r->key, r->iv, r->offset, r->dst, r->src, r->len);
+    else if (!sl_ctr_direct(r->key, r->key->direct_below, r->iv, r->offset, r->dst, r->src, r->len))
+        sl_ctr_by_key(r->key, r->iv, r->offset, r->dst, r->src, r->len);
     return true;
 }
 
