@@ -105,6 +105,22 @@ static void xor_column(const struct sealane_record *records, size_t count, const
     xor_run(records + done, count - done, key->records);
 }
 
+void sl_batch_xor(const struct sealane_record *records, size_t count)
+{
+    for (size_t i = 0; i < count;) {
+        sl_records *kernel = records[i].len ? records[i].key->records : NULL;
+        size_t run = run_of(records + i, count - i, kernel);
+        xor_run(records + i, run, kernel);
+        i += run ? run : 1;
+    }
+}
+
+enum sealane_error sl_batch_check(const struct sealane_record *records, size_t count)
+{
+    sl_records *kernel = NULL;
+    return count == 0 || all_is_well(records, count, &kernel) ? SEALANE_OK : sl_batch_check_sorted(records, count);
+}
+
 enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_t count)
 {
     struct sl_column column;
@@ -119,14 +135,8 @@ enum sealane_error sealane_ctr_batch(const struct sealane_record *records, size_
         xor_run(records, count, kernel);
         return SEALANE_OK;
     }
-    enum sealane_error error = sl_batch_check(records, count);
-    if (error)
-        return error;
-    for (size_t i = 0; i < count;) {
-        kernel = records[i].len ? records[i].key->records : NULL;
-        size_t run = run_of(records + i, count - i, kernel);
-        xor_run(records + i, run, kernel);
-        i += run ? run : 1;
-    }
-    return SEALANE_OK;
+    enum sealane_error error = sl_batch_check_sorted(records, count);
+    if (!error)
+        sl_batch_xor(records, count);
+    return error;
 }

@@ -98,7 +98,7 @@ static bool members_are_valid(const struct sealane_record *records, size_t count
     return true;
 }
 
-enum sealane_error sl_batch_check(const struct sealane_record *records, size_t count)
+enum sealane_error sl_batch_check_sorted(const struct sealane_record *records, size_t count)
 {
     if (!members_are_valid(records, count))
         return SEALANE_E_ARGUMENT;
