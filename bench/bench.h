@@ -24,11 +24,12 @@ enum bench_status {
 };
 
 struct bench_options {
-    const char *kernel;   /* --kernel NAME: what the engines are to be forced to; NULL: dispatch decides */
-    const char *scratch;  /* of suites that need one: an existing directory, removed with its contents at the end */
-    uint64_t files_bytes; /* --files-bytes N, 0 if not given */
-    unsigned rounds;      /* --rounds N, 0 if not given */
-    double budget_s;      /* seconds of wall clock for the running suite, set-up included */
+    const char *kernel;     /* --kernel NAME: what the engines are to be forced to; NULL: dispatch decides */
+    const char *scratch;    /* of suites that need one: an existing directory, removed with its contents at the end */
+    uint64_t files_bytes;   /* --files-bytes N, 0 if not given */
+    uint64_t scaling_bytes; /* --scaling-bytes N, likewise */
+    unsigned rounds;        /* --rounds N, 0 if not given */
+    double budget_s;        /* seconds of wall clock for the running suite, set-up included */
 };
 
 struct bench_case {

@@ -11,8 +11,9 @@
 #include "sealane/file.h"
 #include "sealane/keystore.h"
 #include "sealane/output.h"
+#include "sealane/pool.h"
 
-/* Both rows use one keystore, engine and sealed file, made by the first and freed by the last. */
+/* The rows use one keystore, engine and sealed file, made by the first and freed by the last. */
 static struct {
     unsigned users;
     sealane_engine *engine;
@@ -22,6 +23,7 @@ static struct {
 
 struct state {
     int seal;
+    int alone; /* one thread, and one that writes; else a pool, made each time as the program does */
     char *output;
 };
 
@@ -35,22 +37,29 @@ static enum bench_status report_error(const char *what, enum sealane_error error
 
 /* ---- One file ---- */
 
-static enum sealane_error convert(int seal, int in, int out)
+static enum sealane_error convert(int seal, int in, int out, sealane_pool *pool)
 {
+    struct sealane_seal_options sealing = SEALANE_SEAL_OPTIONS_INIT;
+    struct sealane_unseal_options unsealing = SEALANE_UNSEAL_OPTIONS_INIT;
+    sealing.pool = unsealing.pool = pool;
     if (seal)
-        return sealane_seal(shared.keystore, shared.engine, in, out, NULL);
-    return sealane_unseal(shared.keystore, shared.engine, in, out, NULL);
+        return sealane_seal(shared.keystore, shared.engine, in, out, &sealing);
+    return sealane_unseal(shared.keystore, shared.engine, in, out, &unsealing);
 }
 
-static enum bench_status convert_file(int seal, const char *from, const char *to)
+static enum bench_status convert_file(int seal, int alone, const char *from, const char *to)
 {
     sealane_output *output;
+    sealane_pool *pool = NULL;
     int in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0)
         return files_failed("open", from);
     enum sealane_error error = sealane_output_create(&output, to, 0);
+    if (error == SEALANE_OK && !alone)
+        error = sealane_pool_create(&pool, NULL);
     if (error == SEALANE_OK)
-        error = convert(seal, in, sealane_output_fd(output));
+        error = convert(seal, in, sealane_output_fd(output), pool);
+    sealane_pool_free(pool);
     if (error == SEALANE_OK)
         error = sealane_output_commit(output);
     sealane_output_free(output);
@@ -58,7 +67,7 @@ static enum bench_status convert_file(int seal, const char *from, const char *to
     return report_error(seal ? "sealing" : "unsealing", error);
 }
 
-/* ---- What both rows share ---- */
+/* ---- What the rows share ---- */
 
 static void release_shared(void)
 {
@@ -99,9 +108,9 @@ static enum bench_status make_shared(const struct bench_options *options)
     shared.sealed = files_path(options, "source.sealed");
     enum bench_status status = plain && shared.sealed ? open_store(options) : BENCH_FAILED;
     if (status == BENCH_OK)
-        status = convert_file(1, files_source, shared.sealed);
+        status = convert_file(1, 0, files_source, shared.sealed);
     if (status == BENCH_OK)
-        status = convert_file(0, shared.sealed, plain);
+        status = convert_file(0, 0, shared.sealed, plain);
     if (status == BENCH_OK)
         status = files_compare(files_source, plain);
     if (status == BENCH_OK)
@@ -122,7 +131,7 @@ static void teardown(void *memory)
     release_shared();
 }
 
-static enum bench_status setup(void **memory, const struct bench_row *row, int seal)
+static enum bench_status setup(void **memory, const struct bench_row *row, int seal, int alone)
 {
     struct state *state = calloc(1, sizeof(*state));
     *memory = state;
@@ -131,6 +140,7 @@ static enum bench_status setup(void **memory, const struct bench_row *row, int s
         return BENCH_FAILED;
     }
     state->seal = seal;
+    state->alone = alone;
     state->output = files_output(row->options);
     enum bench_status status = state->output ? BENCH_OK : BENCH_FAILED;
     if (shared.users++ == 0 && status == BENCH_OK)
@@ -144,12 +154,17 @@ static enum bench_status setup(void **memory, const struct bench_row *row, int s
 
 static enum bench_status setup_seal(void **memory, const struct bench_row *row)
 {
-    return setup(memory, row, 1);
+    return setup(memory, row, 1, 0);
+}
+
+static enum bench_status setup_seal_alone(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, 1, 1);
 }
 
 static enum bench_status setup_unseal(void **memory, const struct bench_row *row)
 {
-    return setup(memory, row, 0);
+    return setup(memory, row, 0, 0);
 }
 
 static enum bench_status before(void *memory)
@@ -164,12 +179,15 @@ static enum bench_status run(void *memory, uint64_t iterations)
     const char *source = state->seal ? files_source : shared.sealed;
     enum bench_status status = BENCH_OK;
     for (uint64_t i = 0; i < iterations && status == BENCH_OK; i++)
-        status = convert_file(state->seal, source, state->output);
+        status = convert_file(state->seal, state->alone, source, state->output);
     return status;
 }
 
 const struct bench_implementation bench_files_sealane_seal = {
     .name = "sealane:seal", .setup = setup_seal, .before = before, .run = run, .teardown = teardown};
+
+const struct bench_implementation bench_files_sealane_seal_alone = {
+    .name = "sealane:seal-1-thread", .setup = setup_seal_alone, .before = before, .run = run, .teardown = teardown};
 
 const struct bench_implementation bench_files_sealane_unseal = {
     .name = "sealane:unseal", .setup = setup_unseal, .before = before, .run = run, .teardown = teardown};

@@ -88,6 +88,7 @@ static struct bench_plan plan_for(const struct bench_arguments *arguments, const
         .options = {.kernel = arguments->kernel,
                     .scratch = scratch,
                     .files_bytes = arguments->files_bytes,
+                    .scaling_bytes = arguments->scaling_bytes,
                     .rounds = arguments->rounds,
                     .budget_s = arguments->budget_s > 0 ? arguments->budget_s * entry->seconds / all : entry->seconds},
         .min_time_s = arguments->min_time_s,

@@ -9,7 +9,7 @@
 
 #include "bench/internal.h"
 
-enum { REFUSED_MAX = 16, FILES_BYTES_LEAST = 1 << 20 };
+enum { REFUSED_MAX = 16, FILES_BYTES_LEAST = 1 << 20, SCALING_BYTES_LEAST = 4 << 20 };
 
 static int parse_seconds(const char *text, double *value)
 {
@@ -30,8 +30,8 @@ static int parse_count(const char *text, unsigned *value)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && number >= 1 && number <= 10000;
 }
 
-/* 1 MiB to 1 TiB. */
-static int parse_bytes(const char *text, uint64_t *value)
+/* `least` to 1 TiB. */
+static int parse_bytes(const char *text, uint64_t *value, uint64_t least)
 {
     static const char units[] = "KMGT";
     char *end;
@@ -42,7 +42,7 @@ static int parse_bytes(const char *text, uint64_t *value)
         shift = 10 * (unsigned)(strchr(units, *end++) - units + 1);
     *value = (uint64_t)number << shift;
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && number <= UINT64_C(1) << (40 - shift) &&
-           *value >= FILES_BYTES_LEAST;
+           *value >= least;
 }
 
 /* NULL is a flag without a value: true. */
@@ -106,7 +106,9 @@ static int take(struct bench_arguments *arguments, enum bench_option_id id, char
     case BENCH_OPTION_BUDGET:
         return parse_seconds(value, &arguments->budget_s);
     case BENCH_OPTION_FILES_BYTES:
-        return parse_bytes(value, &arguments->files_bytes);
+        return parse_bytes(value, &arguments->files_bytes, FILES_BYTES_LEAST);
+    case BENCH_OPTION_SCALING_BYTES:
+        return parse_bytes(value, &arguments->scaling_bytes, SCALING_BYTES_LEAST);
     case BENCH_OPTION_SCRATCH:
         return parse_path(value, &arguments->scratch);
     case BENCH_OPTION_RESULTS:

@@ -19,6 +19,7 @@ struct bench_arguments {
     char *pairs[BENCH_PAIRS_MAX]; /* "key=value": for the results' context */
     size_t pair_count;
     uint64_t files_bytes;
+    uint64_t scaling_bytes;
     double budget_s;
     double min_time_s;
     unsigned rounds;

@@ -9,7 +9,7 @@
 #include "sealane/pool.h"
 #include "sealane/topology.h"
 
-static const size_t buffer_len = (size_t)256 << 20;
+static const size_t default_len = (size_t)256 << 20;
 static const size_t short_len = 64 << 10;
 
 enum { PAGE = 4096 };
@@ -20,6 +20,7 @@ enum { IN_PLACE = 1, ONE_SHORT = 2, MANY_SHORT = 4, THREADS_SHIFT = 3 };
 const uint8_t scaling_key[SCALING_KEY_LEN] = {3, 1, 4, 1, 5, 9, 2, 6};
 const uint8_t scaling_iv[SCALING_IV_LEN] = {2, 7, 1, 8, 2, 8};
 
+static size_t buffer_len;
 static unsigned processors;
 static struct sealane_topology_worker worker[SCALING_THREADS_MAX];
 
@@ -30,7 +31,9 @@ static struct {
     size_t len;
 } store[SCALING_NODES_MAX];
 static size_t store_count;
-static size_t nodes_used; /* stays when the stores are gone */
+static int nodes[SCALING_NODES_MAX]; /* these two stay when the stores are gone */
+static size_t nodes_used;
+static char counter_name[BENCH_COUNTERS_MAX][32];
 
 static void look_at_machine(void)
 {
@@ -65,7 +68,7 @@ __attribute__((format(printf, 3, 4))) static void add_case(struct bench_case *ka
 static size_t scaling_cases(const struct bench_options *options, struct bench_case *cases, size_t capacity)
 {
     size_t count = 0;
-    (void)options;
+    buffer_len = options->scaling_bytes ? (size_t)options->scaling_bytes / PAGE * PAGE : default_len;
     look_at_machine();
     for (unsigned threads = processors ? 1 : 0; threads != 0; threads = next_count(threads))
         for (unsigned in_place = 0; in_place < 2 && count < capacity; in_place++, count++) {
@@ -117,10 +120,11 @@ static enum bench_status scaling_begin(const struct bench_options *options)
         store[at].len = (buffer_len / store_count + PAGE - 1) / PAGE * PAGE;
         if (sealane_node_alloc(&store[at].dst, store[at].len, place) != SEALANE_OK ||
             sealane_node_alloc(&store[at].src, store[at].len, place) != SEALANE_OK) {
-            bench_error("no memory for buffers of 256 MiB");
+            bench_error("no memory for buffers of %zu MiB", buffer_len >> 20);
             scaling_end();
             return BENCH_FAILED;
         }
+        nodes[at] = node;
         nodes_used = store_count;
         bench_fill(store[at].src, store[at].len, at + 1);
         memset(store[at].dst, 0, store[at].len);
@@ -210,47 +214,62 @@ static enum bench_status scaling_verify(const struct bench_row *row, void *state
     return BENCH_FAILED;
 }
 
-/* ---- Report ---- */
+/* ---- Each node's own time ---- */
 
-static double times(const struct bench_result *base, const struct bench_result *r)
+void scaling_lap_begin(struct scaling_work *work)
 {
-    return base && r && r->median_s > 0 ? base->median_s / r->median_s : 0;
+    for (size_t i = 0; i < work->part_count; i++)
+        atomic_store_explicit(&work->part[i].done_ns, 0, memory_order_relaxed);
+    work->lap_began = bench_now();
 }
 
-static void print_ratio(FILE *out, double ratio)
+void scaling_done(struct scaling_work *work, struct scaling_part *part)
 {
-    if (ratio > 0)
-        fprintf(out, "%10.3f", ratio);
-    else
-        fprintf(out, "%10s", "-");
+    const uint64_t now = (uint64_t)((bench_now() - work->lap_began) * 1e9);
+    uint64_t before = atomic_load_explicit(&part->done_ns, memory_order_relaxed);
+    while (before < now && !atomic_compare_exchange_weak(&part->done_ns, &before, now))
+        continue;
+}
+
+void scaling_lap_end(struct scaling_work *work)
+{
+    for (size_t i = 0; i < work->part_count; i++)
+        work->part[i].seconds += 1e-9 * (double)atomic_load_explicit(&work->part[i].done_ns, memory_order_relaxed);
+    work->laps++;
+}
+
+enum bench_status scaling_before(void *state)
+{
+    struct scaling_work *work = state;
+    work->laps = 0;
+    for (size_t i = 0; i < work->part_count; i++)
+        work->part[i].seconds = 0;
+    return BENCH_OK;
+}
+
+size_t scaling_counters(void *state, struct bench_counter *counters)
+{
+    const struct scaling_work *work = state;
+    if (work->requests)
+        return 0;
+    size_t count = work->part_count < BENCH_COUNTERS_MAX ? work->part_count : BENCH_COUNTERS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct scaling_part *p = &work->part[i];
+        const double bytes = (double)p->len * (double)work->laps;
+        if (p->node == SEALANE_NO_NODE)
+            snprintf(counter_name[i], sizeof(counter_name[i]), "gb_per_s_no_node");
+        else
+            snprintf(counter_name[i], sizeof(counter_name[i]), "gb_per_s_node%d", p->node);
+        counters[i] = (struct bench_counter){counter_name[i], p->seconds > 0 ? 1e-9 * bytes / p->seconds : 0};
+    }
+    return count;
 }
 
 static enum bench_status scaling_report(const struct bench_options *options, const struct bench_result *results,
                                         size_t count, FILE *out)
 {
     (void)options;
-    fprintf(out,
-            "\n256 MiB, a share on each NUMA node that has threads (%zu), threads pinned one to a core; medians of %zu "
-            "rounds\n",
-            nodes_used, count ? results[0].sample_count : 0);
-    fprintf(out, "%-16s%-45s%8s%8s%10s%10s%10s%8s\n", "", "", "GB/s", "best", "x 1 thr.", "x copy:nt", "x direct",
-            "spread");
-    for (size_t i = 0; i < count; i++) {
-        const struct bench_result *r = &results[i];
-        const char *kase = r->row->kase->name, *rest = strchr(kase, '/');
-        const double bytes = (double)r->row->kase->bytes;
-        char one[BENCH_NAME_MAX], copy[BENCH_NAME_MAX];
-        snprintf(one, sizeof(one), "threads:1%s", rest);
-        snprintf(copy, sizeof(copy), "%.*s0", (int)strlen(kase) - 1, kase);
-        if (r->median_s <= 0 || r->best_s <= 0)
-            continue;
-        fprintf(out, "%-16s%-45s%8.2f%8.2f", r->row->name, kase, bytes / r->median_s / 1e9, bytes / r->best_s / 1e9);
-        print_ratio(out, times(bench_find(results, count, r->row->name, one), r));
-        print_ratio(out, times(bench_find(results, count, "copy:nt", copy), r));
-        print_ratio(out, times(bench_find(results, count, "sealane:direct", kase), r));
-        fprintf(out, "%6.1f %%\n", 100 * r->spread);
-    }
-    return BENCH_OK;
+    return scaling_print(results, count, nodes, nodes_used, out);
 }
 
 const struct bench_suite bench_suite_scaling = {

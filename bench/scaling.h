@@ -1,8 +1,9 @@
-/* What the implementations of suite `scaling` share: 256 MiB in a part for each NUMA node that has threads, 1 to N
+/* What the implementations of suite `scaling` share: a buffer in a part for each NUMA node that has threads, 1 to N
  * threads on the CPUs that a pool would take; and requests that are too short to be shared out. */
 #ifndef BENCH_SCALING_H
 #define BENCH_SCALING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ struct scaling_part {
     size_t len;   /* a multiple of a page */
     uint64_t at;  /* of its first byte in the keystream */
     unsigned threads;
+    _Atomic uint64_t done_ns; /* since the lap began */
+    double seconds;           /* until it was done, all laps of a repetition together */
 };
 
 struct scaling_work {
@@ -34,6 +37,8 @@ struct scaling_work {
     struct scaling_part part[SCALING_NODES_MAX];
     unsigned cpu[SCALING_THREADS_MAX];   /* of each thread */
     size_t part_of[SCALING_THREADS_MAX]; /* the part on its own node */
+    double lap_began;
+    uint64_t laps; /* of this repetition */
 };
 
 extern const uint8_t scaling_key[SCALING_KEY_LEN];
@@ -48,5 +53,21 @@ struct scaling_piece {
     size_t len;
 };
 struct scaling_piece scaling_piece(const struct scaling_work *work, size_t thread, const struct scaling_part *part);
+
+/* Each iteration is a lap.  A thread that is through with its piece of a part says so; the part is done with the last.
+ */
+void scaling_lap_begin(struct scaling_work *work);
+void scaling_done(struct scaling_work *work, struct scaling_part *part);
+void scaling_lap_end(struct scaling_work *work);
+
+/* Hooks of every row: a new repetition, and GB/s for each part, by its node. */
+enum bench_status scaling_before(void *state);
+size_t scaling_counters(void *state, struct bench_counter *counters);
+
+/* ---- scaling_report.c ---- */
+
+/* Prints the tables.  `nodes` of the buffer's parts: the counters' order. */
+enum bench_status scaling_print(const struct bench_result *results, size_t count, const int *nodes, size_t node_count,
+                                FILE *out);
 
 #endif

@@ -19,10 +19,11 @@ static void copy_plain(uint8_t *dst, const uint8_t *src, size_t len)
 
 static void copy_share(void *context, size_t member)
 {
-    const struct state *s = context;
-    const struct scaling_part *p = &s->work.part[s->work.part_of[member]];
+    struct state *s = context;
+    struct scaling_part *p = &s->work.part[s->work.part_of[member]];
     struct scaling_piece piece = scaling_piece(&s->work, member, p);
     s->copy(p->dst + piece.from, p->src + piece.from, piece.len);
+    scaling_done(&s->work, p);
 }
 
 static void teardown(void *memory)
@@ -66,14 +67,25 @@ static enum bench_status setup_nt(void **memory, const struct bench_row *row)
 
 static enum bench_status run(void *memory, uint64_t iterations)
 {
-    const struct state *s = memory;
-    for (uint64_t i = 0; i < iterations; i++)
+    struct state *s = memory;
+    for (uint64_t i = 0; i < iterations; i++) {
+        scaling_lap_begin(&s->work);
         bench_team_run(s->team);
+        scaling_lap_end(&s->work);
+    }
     return BENCH_OK;
 }
 
-const struct bench_implementation bench_scaling_copy_memcpy = {
-    .name = "copy:memcpy", .setup = setup_memcpy, .run = run, .teardown = teardown};
+const struct bench_implementation bench_scaling_copy_memcpy = {.name = "copy:memcpy",
+                                                               .setup = setup_memcpy,
+                                                               .before = scaling_before,
+                                                               .run = run,
+                                                               .counters = scaling_counters,
+                                                               .teardown = teardown};
 
-const struct bench_implementation bench_scaling_copy_nt = {
-    .name = "copy:nt", .setup = setup_nt, .run = run, .teardown = teardown};
+const struct bench_implementation bench_scaling_copy_nt = {.name = "copy:nt",
+                                                           .setup = setup_nt,
+                                                           .before = scaling_before,
+                                                           .run = run,
+                                                           .counters = scaling_counters,
+                                                           .teardown = teardown};

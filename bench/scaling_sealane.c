@@ -1,4 +1,4 @@
-/* The pool, and threads that each encrypt memory of another node. */
+/* The pool; the same on the calling thread; and threads that each encrypt memory of another node. */
 #include <stdlib.h>
 
 #include "bench/scaling.h"
@@ -11,6 +11,9 @@ struct state {
     sealane_key *key;
     sealane_pool *pool;
     struct bench_team *team;
+    unsigned caller_cpu[SCALING_NODES_MAX];
+    _Atomic int error; /* of a member of the team */
+    struct sealane_record record[SCALING_REQUESTS];
     sealane_ticket ticket[SCALING_REQUESTS];
 };
 
@@ -24,40 +27,6 @@ static void teardown(void *memory)
     free(s);
 }
 
-static enum sealane_error create(struct state *s, const char *kernel)
-{
-    struct sealane_engine_options options = SEALANE_ENGINE_OPTIONS_INIT;
-    options.kernel = kernel;
-    options.allow_unlocked_memory = 1; /* the key is test data */
-    enum sealane_error error = sealane_engine_create(&s->engine, &options);
-    return error ? error : sealane_key_create(s->engine, &s->key, scaling_key);
-}
-
-static enum bench_status fail(void **memory, const struct bench_row *row, enum sealane_error error)
-{
-    bench_error("%s: %s [%s]", row->full_name, sealane_error_message(error), sealane_error_name(error));
-    teardown(*memory);
-    *memory = NULL;
-    return BENCH_FAILED;
-}
-
-static enum bench_status setup(void **memory, const struct bench_row *row)
-{
-    struct sealane_pool_options options = SEALANE_POOL_OPTIONS_INIT;
-    struct state *s = calloc(1, sizeof(*s));
-    *memory = s;
-    if (!s) {
-        bench_error("out of memory");
-        return BENCH_FAILED;
-    }
-    scaling_work_init(&s->work, row);
-    options.threads = s->work.threads;
-    enum sealane_error error = create(s, row->options->kernel);
-    if (!error)
-        error = sealane_pool_create(&s->pool, &options);
-    return error ? fail(memory, row, error) : BENCH_OK;
-}
-
 static enum bench_status outcome(enum sealane_error error)
 {
     if (!error)
@@ -66,108 +35,87 @@ static enum bench_status outcome(enum sealane_error error)
     return BENCH_FAILED;
 }
 
-/* Request `i` of the row: a part, or a short piece of the first. */
-static struct sealane_record request(const struct state *s, size_t i)
+static enum sealane_error create(struct state *s, const struct bench_row *row, bool with_pool)
 {
-    const bool pieces = s->work.requests > 1;
-    const struct scaling_part *p = &s->work.part[pieces ? 0 : i];
-    const size_t from = pieces ? i * SCALING_REQUEST_LEN : 0;
-    return (struct sealane_record){s->key,        scaling_iv,    p->at + from,
-                                   p->dst + from, p->src + from, pieces ? SCALING_REQUEST_LEN : p->len};
+    struct sealane_engine_options engine = SEALANE_ENGINE_OPTIONS_INIT;
+    struct sealane_pool_options pool = SEALANE_POOL_OPTIONS_INIT;
+    engine.kernel = row->options->kernel;
+    engine.allow_unlocked_memory = 1; /* the key is test data */
+    pool.threads = s->work.threads;
+    enum sealane_error error = sealane_engine_create(&s->engine, &engine);
+    if (!error)
+        error = sealane_key_create(s->engine, &s->key, scaling_key);
+    if (!error && with_pool)
+        error = sealane_pool_create(&s->pool, &pool);
+    return error;
 }
 
-/* One request is a call; several are all in flight at a time. */
-static enum bench_status run(void *memory, uint64_t iterations)
+/* Short requests are pieces of the first part. */
+static void cut_requests(struct state *s)
 {
-    struct state *s = memory;
-    const size_t count = s->work.requests ? s->work.requests : s->work.part_count;
-    enum sealane_error error = SEALANE_OK;
-    for (uint64_t n = 0; n < iterations && !error; n++) {
-        if (count == 1) {
-            const struct sealane_record r = request(s, 0);
-            error = sealane_pool_ctr_xor(s->pool, r.key, r.iv, r.offset, r.dst, r.src, r.len);
-            continue;
-        }
-        for (size_t i = 0; i < count; i++) {
-            const struct sealane_record r = request(s, i);
-            enum sealane_error e = sealane_pool_submit(s->pool, &r, &s->ticket[i]);
-            error = error ? error : e;
-        }
-        for (size_t i = 0; i < count; i++) {
-            enum sealane_error e = s->ticket[i] ? sealane_pool_wait(s->pool, s->ticket[i]) : SEALANE_OK;
-            error = error ? error : e;
-        }
-    }
-    return outcome(error);
+    const struct scaling_part *p = &s->work.part[0];
+    for (size_t i = 0, from = 0; i < SCALING_REQUESTS; i++, from += SCALING_REQUEST_LEN)
+        s->record[i] = (struct sealane_record){s->key,        scaling_iv,    p->at + from,
+                                               p->dst + from, p->src + from, SCALING_REQUEST_LEN};
 }
 
-const struct bench_implementation bench_scaling_sealane = {
-    .name = "sealane", .setup = setup, .run = run, .teardown = teardown};
-
-/* ---- The same on the calling thread, without the pool ---- */
-
-static enum bench_status setup_direct(void **memory, const struct bench_row *row)
+/* `fits` says whether the implementation has the row; `work` is for a team of threads, each on its CPU. */
+static enum bench_status setup(void **memory, const struct bench_row *row,
+                               bool (*fits)(const struct scaling_work *work), bool with_pool, bench_team_work *work)
 {
+    enum bench_status status;
     struct state *s = calloc(1, sizeof(*s));
-    *memory = s;
+    *memory = NULL;
     if (!s) {
-        bench_error("out of memory");
+        bench_error("not enough memory");
         return BENCH_FAILED;
     }
     scaling_work_init(&s->work, row);
-    if (s->work.threads > 1 && s->work.requests == 0) {
-        free(s);
-        *memory = NULL;
-        return BENCH_ABSENT;
-    }
-    enum sealane_error error = create(s, row->options->kernel);
-    return error ? fail(memory, row, error) : BENCH_OK;
+    status = fits(&s->work) ? outcome(create(s, row, with_pool)) : BENCH_ABSENT;
+    if (s->work.requests > 1)
+        cut_requests(s);
+    if (status == BENCH_OK && work)
+        status = bench_team_start(&s->team, s->work.cpu, s->work.threads, work, s);
+    if (status != BENCH_OK)
+        teardown(s);
+    else
+        *memory = s;
+    return status;
 }
 
-static enum bench_status run_direct(void *memory, uint64_t iterations)
+static enum sealane_error call(const struct state *s, const struct scaling_part *p)
 {
-    const struct state *s = memory;
-    const size_t count = s->work.requests ? s->work.requests : 1;
-    for (uint64_t n = 0; n < iterations; n++)
-        for (size_t i = 0; i < count; i++) {
-            const struct sealane_record r = request(s, i);
-            sealane_ctr_xor(r.key, r.iv, r.offset, r.dst, r.src, r.len);
-        }
-    return BENCH_OK;
+    return sealane_pool_ctr_xor(s->pool, s->key, scaling_iv, p->at, p->dst, p->src, p->len);
 }
 
-const struct bench_implementation bench_scaling_sealane_direct = {
-    .name = "sealane:direct", .setup = setup_direct, .run = run_direct, .teardown = teardown};
+/* ---- The pool ---- */
 
-/* ---- The same work on the wrong nodes ---- */
-
-static void work_remotely(void *context, size_t member)
+static bool fits_any(const struct scaling_work *work)
 {
-    const struct state *s = context;
-    const struct scaling_work *w = &s->work;
-    const struct scaling_part *p = &w->part[(w->part_of[member] + 1) % w->part_count];
-    struct scaling_piece piece = scaling_piece(w, member, p);
-    sealane_ctr_xor(s->key, scaling_iv, p->at + piece.from, p->dst + piece.from, p->src + piece.from, piece.len);
+    (void)work;
+    return true;
 }
 
-static enum bench_status setup_remote(void **memory, const struct bench_row *row)
+/* The caller of one node's part. */
+static void call_for_node(void *context, size_t member)
 {
-    struct state *s = calloc(1, sizeof(*s));
-    *memory = s;
-    if (!s) {
-        bench_error("out of memory");
-        return BENCH_FAILED;
-    }
-    scaling_work_init(&s->work, row);
-    if (s->work.part_count < 2) { /* no other node, or a short request */
-        free(s);
-        *memory = NULL;
-        return BENCH_ABSENT;
-    }
-    enum sealane_error error = create(s, row->options->kernel);
+    struct state *s = context;
+    enum sealane_error error = call(s, &s->work.part[member]);
     if (error)
-        return fail(memory, row, error);
-    enum bench_status status = bench_team_start(&s->team, s->work.cpu, s->work.threads, work_remotely, s);
+        atomic_store(&s->error, (int)error);
+    scaling_done(&s->work, &s->work.part[member]);
+}
+
+/* With parts on several nodes each has a caller there, on the CPU of a worker: whose place it takes. */
+static enum bench_status setup_pool(void **memory, const struct bench_row *row)
+{
+    enum bench_status status = setup(memory, row, fits_any, true, NULL);
+    struct state *s = *memory;
+    if (status != BENCH_OK || s->work.part_count < 2)
+        return status;
+    for (size_t i = s->work.threads; i-- > 0;)
+        s->caller_cpu[s->work.part_of[i]] = s->work.cpu[i];
+    status = bench_team_start(&s->team, s->caller_cpu, s->work.part_count, call_for_node, s);
     if (status != BENCH_OK) {
         teardown(s);
         *memory = NULL;
@@ -175,13 +123,144 @@ static enum bench_status setup_remote(void **memory, const struct bench_row *row
     return status;
 }
 
-static enum bench_status run_team(void *memory, uint64_t iterations)
+static enum sealane_error submit_all_and_wait(struct state *s)
 {
-    const struct state *s = memory;
-    for (uint64_t i = 0; i < iterations; i++)
-        bench_team_run(s->team);
+    enum sealane_error error = SEALANE_OK;
+    for (size_t i = 0; i < SCALING_REQUESTS; i++) {
+        enum sealane_error e = sealane_pool_submit(s->pool, &s->record[i], &s->ticket[i]);
+        error = error ? error : e;
+    }
+    for (size_t i = 0; i < SCALING_REQUESTS; i++) {
+        enum sealane_error e = s->ticket[i] ? sealane_pool_wait(s->pool, s->ticket[i]) : SEALANE_OK;
+        error = error ? error : e;
+    }
+    return error;
+}
+
+static enum bench_status run_pool(void *memory, uint64_t iterations)
+{
+    struct state *s = memory;
+    enum sealane_error error = SEALANE_OK;
+    for (uint64_t i = 0; i < iterations && !error; i++) {
+        scaling_lap_begin(&s->work);
+        if (s->team) {
+            bench_team_run(s->team);
+            error = (enum sealane_error)atomic_load(&s->error);
+        } else if (s->work.requests > 1) {
+            error = submit_all_and_wait(s);
+        } else {
+            error = call(s, &s->work.part[0]);
+            scaling_done(&s->work, &s->work.part[0]);
+        }
+        scaling_lap_end(&s->work);
+    }
+    return outcome(error);
+}
+
+const struct bench_implementation bench_scaling_sealane = {.name = "sealane",
+                                                           .setup = setup_pool,
+                                                           .before = scaling_before,
+                                                           .run = run_pool,
+                                                           .counters = scaling_counters,
+                                                           .teardown = teardown};
+
+/* ---- Short requests as one batch ---- */
+
+static bool fits_many(const struct scaling_work *work)
+{
+    return work->requests > 1;
+}
+
+static enum bench_status setup_batch(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, fits_many, true, NULL);
+}
+
+static enum bench_status run_batch(void *memory, uint64_t iterations)
+{
+    struct state *s = memory;
+    enum sealane_error error = SEALANE_OK;
+    for (uint64_t i = 0; i < iterations && !error; i++)
+        error = sealane_pool_ctr_batch(s->pool, s->record, SCALING_REQUESTS);
+    return outcome(error);
+}
+
+const struct bench_implementation bench_scaling_sealane_batch = {
+    .name = "sealane:batch", .setup = setup_batch, .run = run_batch, .teardown = teardown};
+
+/* ---- The same on the calling thread, without the pool ---- */
+
+static bool fits_one_thread(const struct scaling_work *work)
+{
+    return work->threads == 1 || work->requests;
+}
+
+static enum bench_status setup_direct(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, fits_one_thread, false, NULL);
+}
+
+static enum bench_status run_direct(void *memory, uint64_t iterations)
+{
+    struct state *s = memory;
+    struct scaling_part *p = &s->work.part[0];
+    for (uint64_t n = 0; n < iterations; n++) {
+        scaling_lap_begin(&s->work);
+        if (s->work.requests > 1) {
+            for (const struct sealane_record *r = s->record; r < s->record + SCALING_REQUESTS; r++)
+                sealane_ctr_xor(r->key, r->iv, r->offset, r->dst, r->src, r->len);
+        } else {
+            sealane_ctr_xor(s->key, scaling_iv, p->at, p->dst, p->src, p->len);
+            scaling_done(&s->work, p);
+        }
+        scaling_lap_end(&s->work);
+    }
     return BENCH_OK;
 }
 
-const struct bench_implementation bench_scaling_sealane_remote = {
-    .name = "sealane:remote", .setup = setup_remote, .run = run_team, .teardown = teardown};
+const struct bench_implementation bench_scaling_sealane_direct = {.name = "sealane:direct",
+                                                                  .setup = setup_direct,
+                                                                  .before = scaling_before,
+                                                                  .run = run_direct,
+                                                                  .counters = scaling_counters,
+                                                                  .teardown = teardown};
+
+/* ---- The same work on the wrong nodes ---- */
+
+static void work_remotely(void *context, size_t member)
+{
+    struct state *s = context;
+    struct scaling_work *w = &s->work;
+    struct scaling_part *p = &w->part[(w->part_of[member] + 1) % w->part_count];
+    struct scaling_piece piece = scaling_piece(w, member, p);
+    sealane_ctr_xor(s->key, scaling_iv, p->at + piece.from, p->dst + piece.from, p->src + piece.from, piece.len);
+    scaling_done(w, p);
+}
+
+static bool fits_several_nodes(const struct scaling_work *work)
+{
+    return work->part_count > 1;
+}
+
+static enum bench_status setup_remote(void **memory, const struct bench_row *row)
+{
+    return setup(memory, row, fits_several_nodes, false, work_remotely);
+}
+
+static enum bench_status run_remote(void *memory, uint64_t iterations)
+{
+    struct state *s = memory;
+    for (uint64_t i = 0; i < iterations; i++) {
+        scaling_lap_begin(&s->work);
+        bench_team_run(s->team);
+        scaling_lap_end(&s->work);
+    }
+    return BENCH_OK;
+}
+
+const struct bench_implementation bench_scaling_sealane_remote = {.name = "sealane:remote",
+                                                                  .setup = setup_remote,
+                                                                  .before = scaling_before,
+                                                                  .run = run_remote,
+                                                                  .counters = scaling_counters,
+                                                                  .teardown = teardown};

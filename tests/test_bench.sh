@@ -75,7 +75,7 @@ for name in small/sealane/16 small/sealane:stream/1500 small/openssl:evp-iv/100 
     grep -qxF "$name" "$scratch/out" || fail "no row $name"
 done
 expect 0 --suite scaling --benchmark_list_tests
-for name in scaling/sealane/threads:1/bytes:268435456/inplace:1 scaling/copy:memcpy/threads:1/bytes:268435456/inplace:0; do
+for name in scaling/sealane:direct/threads:1/bytes:268435456/inplace:0 scaling/sealane/threads:1/bytes:268435456/inplace:1 scaling/copy:memcpy/threads:1/bytes:268435456/inplace:0; do
     grep -qxF "$name" "$scratch/out" || fail "no row $name"
 done
 expect 0 --suite kernels --benchmark_list_tests --benchmark_filter=-sealane
@@ -135,8 +135,12 @@ grep -q '^copy:memcpy .*inplace:1' "$scratch/out" && fail "a copy in place"
 [ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "dram: lines longer than 120"
 
 # --- the pool: proven on every number of threads, in both places ---
-expect 0 --suite scaling --rounds 1
-grep -q '^sealane  *threads:1/bytes:268435456/inplace:1 .*[0-9]' "$scratch/out" || fail "no table of threads"
+expect 0 --suite scaling --scaling-bytes 5000000 --rounds 1 --benchmark_min_time=0.001
+for row in 'sealane  *threads:1/bytes:4997120/inplace:1' 'copy:nt  *threads:1/bytes:4997120/inplace:0' \
+    'sealane:direct  *threads:1/bytes:4997120/inplace:1' 'sealane:batch  *threads:[0-9]*/requests:1000/bytes:4096/inplace:1'; do
+    grep -q "^$row .*[0-9]" "$scratch/out" || fail "scaling: no row '$row'"
+done
+grep -qE '^sealane  *threads:1/bytes:4997120/inplace:0  +(0|none) +[0-9]' "$scratch/out" || fail "scaling: no table by node"
 [ "$(awk 'length > 120' "$scratch/out" | wc -l)" -eq 0 ] || fail "scaling: lines longer than 120"
 
 # --- calibration ---
@@ -165,24 +169,27 @@ python3 -c 'import json, sys; json.load(sys.stdin)' <"$scratch/out" || fail "--b
 # --- files: sealed, unsealed and compared by the program itself ---
 mkdir "$scratch/temporary"
 expect 0 --suite files --budget 0.2 --rounds 1 --scratch "$scratch/temporary"
-for row in cp:sync sealane:seal sealane:unseal; do
+for row in cp:sync sealane:seal sealane:seal-1-thread sealane:unseal; do
     grep -q "^$row " "$scratch/out" || fail "no row '$row' in the table"
 done
 grep -qF "$scratch/temporary" "$scratch/out" || fail "the output does not say where the files were"
 grep -q "on $(df --output=fstype "$scratch/temporary" | tail -1);" "$scratch/out" || fail "no type of the file system"
 expect 0 --suite files --files-bytes 3M --benchmark_list_tests
-[ "$(cat "$scratch/out")" = "$(printf 'files/%s/3145728\n' cp:sync sealane:seal sealane:unseal)" ] || fail "--files-bytes in the names"
+[ "$(cat "$scratch/out")" = "$(printf 'files/%s/3145728\n' cp:sync sealane:seal sealane:seal-1-thread sealane:unseal)" ] || fail "--files-bytes in the names"
 expect 0 --suite files --files-bytes 3M --rounds 2 --scratch "$scratch/temporary" --benchmark_format=json
 python3 - "$scratch/out" <<'PYTHON' || fail "--files-bytes"
 import json, sys
 results = json.load(open(sys.argv[1]))
 assert results["context"]["files_bytes"] == "3145728" and results["context"]["files_filesystem"], results["context"]
 assert {run["run_name"] for run in results["benchmarks"]} == {"files/%s/3145728" % name for name in
-    ("cp:sync", "sealane:seal", "sealane:unseal")}
-assert len([run for run in results["benchmarks"] if run["run_type"] == "iteration"]) == 3 * 2
+    ("cp:sync", "sealane:seal", "sealane:seal-1-thread", "sealane:unseal")}
+assert len([run for run in results["benchmarks"] if run["run_type"] == "iteration"]) == 4 * 2
 PYTHON
 for bytes in 0 1 4X -4M M 99999999999999999999 ''; do
     expect 2 --suite files --files-bytes "$bytes"
+done
+for bytes in 0 4194303 4095K X -8M 2T ''; do
+    expect 2 --suite scaling --scaling-bytes "$bytes"
 done
 
 # --- overhead: every sum is compared with what was generated ---

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # numa-guest.sh BUILD: the worker pool on machines of several NUMA nodes: boots small guests in qemu and runs BUILD/numa/numa_pool
-# there, and test_topology.  Then once more with what places threads or memory made wrong, which the test must notice:
+# there, test_topology, and the benchmark of scaling, whose times mean nothing there.  Then once more with what places threads or memory made wrong, which the test must notice:
 # otherwise it proves nothing.  `make test-numa` does all of it.  Logs, and the guest's kernel, stay in BUILD/numa.
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ fail() {
 for tool in qemu-system-x86_64 cpio; do
     command -v $tool >/dev/null || fail "$tool is missing: tools/bootstrap.sh numa"
 done
-programs="$out/numa_pool $build/tests/test_topology"
+programs="$out/numa_pool $build/tests/test_topology $build/sealane-bench"
 for file in $programs "$out/numa_mutant.so" "$out/guest_exit"; do
     [ -e "$file" ] || fail "$file is missing: cmake --build $1 --target numa"
 done
@@ -100,9 +100,9 @@ in_background() { # at most one for each CPU
     boot "$@" &
 }
 rm -f "$out"/*.log
-in_background two "$two" workers,memory,full,slices,cpuset,shrink,offline,test_topology
+in_background two "$two" workers,memory,full,slices,cpuset,shrink,offline,test_topology,scaling
 in_background four "$four" workers,memory,slices,test_topology
-in_background mixed "$mixed" workers,memory,slices,test_topology
+in_background mixed "$mixed" workers,memory,slices,test_topology,scaling
 for mutant in no-pinning node-0 plain; do
     in_background "$mutant" "$two" workers,memory "$mutant"
 done
@@ -150,7 +150,24 @@ fails() { # MUTANT PATTERN...: wrong placements were found (35), these among the
     done
     noticed=$((noticed + 1))
 }
+prints() { # NAME PATTERN...: a line of the guest's output for each
+    local name=$1 pattern
+    shift
+    for pattern in "$@"; do
+        grep -qE "$pattern" "$out/$name.log" || {
+            echo "FAILED: guest $name printed no line like: $pattern"
+            failed=1
+        }
+    done
+}
 passes two
+rate='[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{3}$'
+# Each node beside the copy there: shared out by the pool, and with each thread on the other node's memory.
+for row in sealane sealane:remote; do
+    prints two "^$row +threads:4/bytes:8388608/inplace:0 +0 +$rate" "^$row +threads:4/bytes:8388608/inplace:0 +1 +$rate"
+done
+# The threads of the node without memory have their share somewhere.
+prints mixed "^sealane +threads:3/bytes:8388608/inplace:1 +none +$rate" "^sealane:remote +threads:3/bytes:8388608/inplace:1 +[0-9] +$rate"
 passes four
 passes mixed
 fails no-pinning 'worker [0-9]+: .* 0 threads may run there alone' 'thread [0-9]+ of the pool may run on 0,1,2,3'

@@ -74,12 +74,13 @@ SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_ctr_xor(sealane_pool *
 /* bytes: below, waking a worker costs more than it gains.  Measured with two cores: see docs/SCALING.md */
 enum { SEALANE_POOL_DIRECT_LEN = 1024 * 1024 };
 
-/* sealane_ctr_batch() for records of any node's memory, shared out to the workers in groups of some 256 KiB; returns
- * when all is done.  For many short records: one of a megabyte or more is better submitted alone, since here one worker
- * does all of it, wherever it lies.  With fewer than SEALANE_POOL_DIRECT_LEN bytes, or records of less than
- * SEALANE_POOL_RECORD_LEN bytes on average, it runs on the calling thread alone.  Stores go past the caches by the
- * length of a record.  Errors, nothing written: those of sealane_ctr_batch(), BUSY (a record overlaps what a request in
- * flight uses, as above), POOL_FULL, FORKED.  Later requests are not compared with the records. */
+/* sealane_ctr_batch() on the workers, for many short records wherever they lie: in groups of some 256 KiB, by as many
+ * as there are, with the caller among them as above.  Returns when all is done.  A record is done by one worker, so
+ * that one of a megabyte or more is better submitted alone.  Runs on the calling thread alone if the records have less
+ * than SEALANE_POOL_DIRECT_LEN bytes, or less than SEALANE_POOL_RECORD_LEN each on average, both judged by 64 of them.
+ * Stores go past the caches by the length of a record.  Errors, nothing written: those of sealane_ctr_batch(), BUSY (a
+ * record overlaps what a request in flight uses, as above), POOL_FULL, FORKED.  Later requests are not compared with
+ * the records. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_ctr_batch(sealane_pool *pool,
                                                                     const struct sealane_record *records, size_t count);
 

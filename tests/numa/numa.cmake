@@ -11,4 +11,4 @@ add_executable(guest_exit EXCLUDE_FROM_ALL numa/guest_exit.c)
 target_link_options(guest_exit PRIVATE -static)
 set_target_properties(numa_pool numa_mutant guest_exit PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/numa LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/numa)
-add_custom_target(numa DEPENDS numa_pool numa_mutant guest_exit test_topology)
+add_custom_target(numa DEPENDS numa_pool numa_mutant guest_exit test_topology sealane-bench)
