@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/report.h"
 #include "cli/text.h"
@@ -38,7 +39,8 @@ int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *a, uint
     const char *value = a->value[SL_CLI_THREADS];
     uint64_t threads = 0;
     *pool = NULL;
-    if (value && (!sl_cli_parse_bytes(&threads, value) || threads == 0))
+    /* A thousand threads are not "1K". */
+    if (value && (strspn(value, "0123456789") != strlen(value) || !sl_cli_parse_bytes(&threads, value) || threads == 0))
         return sl_cli_usage_error(a->command, "--threads needs a number from 1 on, not %s", value);
     int exit_code = threads > 1 ? check_threads(a, threads) : 0;
     if (exit_code != 0 || threads == 1 || len == UINT64_MAX || len < SEALANE_FILE_POOL_LEN)
