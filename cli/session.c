@@ -18,38 +18,41 @@ int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a
     return error ? sl_cli_fail(error, options.kernel) : 0;
 }
 
-static int check_threads(const struct sl_cli_arguments *a, uint64_t threads)
+/* *threads: 0 if the option is not given. */
+int sl_cli_check_threads(uint64_t *threads, const struct sl_cli_arguments *a)
 {
     sealane_topology *topology;
     struct sealane_topology_info info;
-    char text[32];
+    const char *value = a->value[SL_CLI_THREADS];
+    char text[96];
+    *threads = 0;
+    if (!value)
+        return 0;
+    /* A thousand threads are not "1K". */
+    if (strspn(value, "0123456789") != strlen(value) || !sl_cli_parse_bytes(threads, value) || *threads == 0)
+        return sl_cli_usage_error(a->command, "--threads needs a number from 1 on, not %s", value);
+    if (*threads == 1)
+        return 0;
     if (sealane_topology_create(&topology))
         return sl_cli_fail(SEALANE_E_IO, "--threads: the system does not tell which processors there are");
     sealane_topology_info(topology, &info);
     sealane_topology_free(topology);
-    if (threads <= info.processors)
+    if (*threads <= info.processors)
         return 0;
-    snprintf(text, sizeof text, "%u", info.processors);
-    return sl_cli_usage_error(a->command, "--threads: hardware threads usable by this process: %s", text);
+    snprintf(text, sizeof text, "%.32s: this process may use at most %u", value, info.processors);
+    return sl_cli_usage_error(a->command, "--threads %s", text);
 }
 
-int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *a, uint64_t len)
+int sl_cli_open_pool(sealane_pool **pool, uint64_t threads, int in_fd, int out_fd, uint64_t len)
 {
     struct sealane_pool_options options = SEALANE_POOL_OPTIONS_INIT;
-    const char *value = a->value[SL_CLI_THREADS];
-    uint64_t threads = 0;
     *pool = NULL;
-    /* A thousand threads are not "1K". */
-    if (value && (strspn(value, "0123456789") != strlen(value) || !sl_cli_parse_bytes(&threads, value) || threads == 0))
-        return sl_cli_usage_error(a->command, "--threads needs a number from 1 on, not %s", value);
-    int exit_code = threads > 1 ? check_threads(a, threads) : 0;
-    if (exit_code != 0 || threads == 1 || len == UINT64_MAX || len < SEALANE_FILE_POOL_LEN)
-        return exit_code;
+    if (threads == 1 || !sealane_file_uses_pool(in_fd, out_fd, len))
+        return 0;
     options.threads = (unsigned)threads;
     enum sealane_error error = sealane_pool_create(pool, &options);
-    /* Where the system tells no topology, long files take longer. */
-    if (error == SEALANE_E_IO && !value)
-        return 0;
+    if (error && threads == 0)
+        return 0; /* nobody asked for one: without, long files take longer */
     if (!error && sealane_pool_workers(*pool) == 1) {
         sealane_pool_free(*pool);
         *pool = NULL;

@@ -22,9 +22,12 @@ void sl_cli_session_close(struct sl_cli_session *session);
 int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *arguments);
 int sl_cli_open_keystore(sealane_keystore **keystore, const char *directory, const struct sl_cli_arguments *arguments);
 
-/* *pool: what --threads asks for, for input of that many bytes (UINT64_MAX: unknown); NULL where a pool would not help.
- * Same returns. */
-int sl_cli_open_pool(sealane_pool **pool, const struct sl_cli_arguments *arguments, uint64_t len);
+/* *threads: what --threads says, 0 without it.  Same returns. */
+int sl_cli_check_threads(uint64_t *threads, const struct sl_cli_arguments *arguments);
+
+/* *pool: of so many threads, for that much plaintext (UINT64_MAX: unknown); NULL where a pool would not be used, or
+ * cannot be had and nobody asked for it.  Same returns. */
+int sl_cli_open_pool(sealane_pool **pool, uint64_t threads, int in_fd, int out_fd, uint64_t len);
 
 /* The URI of a key service (NULL is fine) as an argument: 0, or the exit code of what it reported.  `stored`: a
  * keystore will have to name the key, which takes UTF-8. */

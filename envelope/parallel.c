@@ -53,19 +53,19 @@ static void buffer_return(struct buffers *b, uint8_t *buffer)
     pthread_mutex_unlock(&b->lock);
 }
 
-static enum sealane_error buffers_create(struct buffers *b, size_t count)
+static bool buffers_create(struct buffers *b, size_t count)
 {
     const size_t bytes = count * SL_POOL_SLICE_LEN;
     *b = (struct buffers){.count = count, .free_count = count};
     b->free = calloc(count, sizeof b->free[0]);
     if (!b->free)
-        return SEALANE_E_NO_MEMORY;
+        return false;
     b->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b->memory == MAP_FAILED || madvise(b->memory, bytes, MADV_DONTDUMP) != 0) {
         if (b->memory != MAP_FAILED)
             munmap(b->memory, bytes);
         free(b->free);
-        return SEALANE_E_NO_MEMORY;
+        return false;
     }
     /* A child of a fork gets no plaintext.  Linux before 4.14 knows no such thing, nor do some emulators. */
     (void)madvise(b->memory, bytes, MADV_WIPEONFORK);
@@ -73,7 +73,7 @@ static enum sealane_error buffers_create(struct buffers *b, size_t count)
         b->free[i] = b->memory + i * SL_POOL_SLICE_LEN;
     pthread_mutex_init(&b->lock, NULL); /* neither fails without attributes */
     pthread_cond_init(&b->returned, NULL);
-    return SEALANE_OK;
+    return true;
 }
 
 /* A forked child must not destroy what the parent's threads may wait for: that never returns. */
@@ -107,21 +107,17 @@ static enum sealane_error run_slice(void *context, uint64_t from, size_t len)
     return error;
 }
 
-static bool can_be_written_anywhere(int fd)
+int sealane_file_uses_pool(int in_fd, int out_fd, uint64_t len)
 {
-    struct stat status;
-    int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && !(flags & O_APPEND) && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    struct stat in, out;
+    const int flags = fcntl(out_fd, F_GETFL);
+    return len >= SEALANE_FILE_POOL_LEN && len != UINT64_MAX && flags >= 0 && !(flags & O_APPEND) &&
+           fstat(in_fd, &in) == 0 && S_ISREG(in.st_mode) && fstat(out_fd, &out) == 0 && S_ISREG(out.st_mode);
 }
 
-uint64_t sl_parallel_share(const sealane_pool *pool, int in_fd, int out_fd, uint64_t available)
+uint64_t sl_parallel_share(const sealane_pool *pool, int in_fd, int out_fd, uint64_t all, uint64_t left)
 {
-    struct stat status;
-    if (!pool || available == UINT64_MAX || available < SEALANE_FILE_POOL_LEN)
-        return 0;
-    if (fstat(in_fd, &status) != 0 || !S_ISREG(status.st_mode) || !can_be_written_anywhere(out_fd))
-        return 0;
-    return available - available % SL_POOL_SLICE_LEN;
+    return pool && sealane_file_uses_pool(in_fd, out_fd, all) ? left - left % SL_POOL_SLICE_LEN : 0;
 }
 
 /* Ends a segment: after a failure elsewhere, what is not begun of it is left out. */
@@ -144,16 +140,18 @@ static enum sealane_error settle(struct segment *s, enum sealane_error before)
     return SEALANE_OK;
 }
 
-enum sealane_error sl_parallel_run(const struct sl_parallel *job)
+enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun)
 {
     struct buffers buffers;
     struct segment segments[IN_FLIGHT] = {{.ticket = 0}};
     const unsigned workers = sealane_pool_workers(job->pool);
+    *begun = true;
     if (workers == 0)
         return SEALANE_E_FORKED;
-    enum sealane_error error = buffers_create(&buffers, workers);
-    if (error)
-        return error;
+    *begun = buffers_create(&buffers, workers);
+    if (!*begun)
+        return SEALANE_OK;
+    enum sealane_error error = SEALANE_OK;
     uint64_t from = 0;
     for (unsigned i = 0; !error && from < job->len; i++) {
         struct segment *s = &segments[i % IN_FLIGHT];
@@ -164,6 +162,13 @@ enum sealane_error sl_parallel_run(const struct sl_parallel *job)
         s->len = job->len - from < SEGMENT_LEN ? job->len - from : SEGMENT_LEN;
         from += s->len;
         error = sl_pool_submit(job->pool, run_slice, s, NULL, s->len, &s->ticket);
+        /* The other one's room, if that is all there is. */
+        struct segment *other = &segments[(i + 1) % IN_FLIGHT];
+        if (error == SEALANE_E_POOL_FULL && other->ticket) {
+            error = settle(other, SEALANE_OK);
+            if (!error)
+                error = sl_pool_submit(job->pool, run_slice, s, NULL, s->len, &s->ticket);
+        }
     }
     /* In the order of the file. */
     const unsigned next = (unsigned)((from + SEGMENT_LEN - 1) / SEGMENT_LEN);

@@ -26,7 +26,8 @@ struct sealing {
     struct sl_superblock superblock;
     int in_fd;
     int out_fd;
-    uint64_t total; /* expected plaintext bytes, UINT64_MAX if unknown: for the progress report only */
+    uint64_t total; /* expected plaintext bytes, UINT64_MAX if unknown */
+    off_t in_size;  /* at the beginning, if `total` is known */
     uint64_t done;
 };
 
@@ -56,7 +57,15 @@ static void look_at_input(struct sealing *s)
     off_t position = lseek(s->in_fd, 0, SEEK_CUR);
     if (position >= 0 && position <= status.st_size)
         s->total = (uint64_t)(status.st_size - position);
+    s->in_size = status.st_size;
     (void)posix_fadvise(s->in_fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice only */
+}
+
+/* At the end of what there is to read.  Files of some systems are shorter than they say from the start: not these. */
+static bool shrank(const struct sealing *s, uint64_t done)
+{
+    struct stat status;
+    return s->total != UINT64_MAX && done < s->total && fstat(s->in_fd, &status) == 0 && status.st_size < s->in_size;
 }
 
 static bool is_sealed(const uint8_t *bytes, size_t len)
@@ -95,7 +104,7 @@ static void tell(void *context, uint64_t done)
 static enum sealane_error transfer_in_parallel(struct sealing *s)
 {
     uint64_t left = s->total == UINT64_MAX || s->total < s->done ? 0 : s->total - s->done;
-    uint64_t len = sl_parallel_share(s->options->pool, s->in_fd, s->out_fd, left);
+    uint64_t len = sl_parallel_share(s->options->pool, s->in_fd, s->out_fd, s->total, left);
     off_t in_at = lseek(s->in_fd, 0, SEEK_CUR);
     if (len == 0 || in_at < 0 || len > (uint64_t)INT64_MAX - 4 * SL_PAGE - s->done - (uint64_t)in_at)
         return SEALANE_OK;
@@ -115,14 +124,19 @@ static enum sealane_error transfer_in_parallel(struct sealing *s)
         .progress = tell,
         .progress_context = s,
     };
+    bool begun = true;
     if (error == SEALANE_OK)
-        error = sl_parallel_run(&job);
+        error = sl_parallel_run(&job, &begun);
+    if (!begun)
+        return SEALANE_OK;
     if (error == SEALANE_OK && lseek(s->in_fd, (off_t)len, SEEK_CUR) < 0)
         error = SEALANE_E_IO;
     if (error == SEALANE_OK)
         error = sl_pipeline_skip(s->pipeline, len);
+    if (error == SEALANE_E_TRUNCATED) /* which is a sealed file's */
+        error = shrank(s, s->done) ? SEALANE_E_INPUT_SHRANK : SEALANE_E_READ_FAILED;
     s->done += len;
-    return error == SEALANE_E_TRUNCATED ? SEALANE_E_READ_FAILED : error; /* the other is a sealed file's */
+    return error;
 }
 
 static enum sealane_error transfer(struct sealing *s)
@@ -150,7 +164,7 @@ static enum sealane_error transfer(struct sealing *s)
         s->done += got;
         tell(s, 0);
         if (got < SL_RING_LEN - before)
-            return finish(s, buffer, before + got);
+            return shrank(s, s->done) ? SEALANE_E_INPUT_SHRANK : finish(s, buffer, before + got);
         sl_pipeline_submit(s->pipeline, 0, SL_RING_LEN);
         if (before != 0) {
             error = transfer_in_parallel(s);

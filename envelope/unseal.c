@@ -85,7 +85,7 @@ static void emit(struct unsealing *u, uint8_t *buffer, uint64_t at, size_t len)
 /* The first part of a long range; *at is moved past it. */
 static enum sealane_error transfer_in_parallel(struct unsealing *u, uint64_t *at)
 {
-    uint64_t len = sl_parallel_share(u->options->pool, u->in_fd, u->out_fd, u->to - *at);
+    uint64_t len = sl_parallel_share(u->options->pool, u->in_fd, u->out_fd, u->to - *at, u->to - *at);
     off_t out_at = lseek(u->out_fd, 0, SEEK_CUR);
     if (len == 0 || out_at < 0 || len > (uint64_t)INT64_MAX - (uint64_t)out_at)
         return SEALANE_OK;
@@ -101,7 +101,10 @@ static enum sealane_error transfer_in_parallel(struct unsealing *u, uint64_t *at
         .progress = tell,
         .progress_context = u,
     };
-    enum sealane_error error = sl_parallel_run(&job);
+    bool begun;
+    enum sealane_error error = sl_parallel_run(&job, &begun);
+    if (!begun)
+        return SEALANE_OK;
     if (error == SEALANE_OK)
         error = sl_pipeline_skip(u->pipeline, len);
     *at += len;

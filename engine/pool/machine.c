@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <hwloc/linux.h>
 
@@ -30,6 +31,9 @@ enum sealane_error sl_machine_load(hwloc_topology_t *machine)
 {
     *machine = NULL;
     hwloc_topology_t h;
+    /* Without sysfs hwloc complains on standard error, and then makes up what it can. */
+    if (access("/sys/devices/system/cpu", F_OK) != 0)
+        return SEALANE_E_IO;
     if (hwloc_topology_init(&h) != 0)
         return SEALANE_E_NO_MEMORY;
     enum sealane_error error = load(h);
@@ -67,7 +71,7 @@ static unsigned parse_quota(const char *text)
     long long quota, period;
     if (sscanf(text, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0)
         return UINT_MAX; /* "max 100000" */
-    long long cpus = (quota + period - 1) / period;
+    long long cpus = quota / period + (quota % period != 0);
     return cpus < UINT_MAX ? (unsigned)cpus : UINT_MAX;
 }
 

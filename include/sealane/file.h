@@ -22,9 +22,13 @@ enum sealane_suite {
  * before another byte is read, encrypted or written; the parent goes on. */
 typedef void sealane_progress(void *context, uint64_t done, uint64_t total);
 
-/* bytes: below, a pool is not used: one thread that reads and encrypts and one that writes are through before workers
- * have been started. */
+/* bytes of plaintext: below, a pool is not used: one thread that reads and encrypts and one that writes are through
+ * before workers have been started. */
 enum { SEALANE_FILE_POOL_LEN = 16 << 20 };
+
+/* Whether a pool would be used for `len` bytes of plaintext between these: SEALANE_FILE_POOL_LEN or more, and both
+ * regular files, the output not opened to append.  Others are read and written in order. */
+SEALANE_API int sealane_file_uses_pool(int in_fd, int out_fd, uint64_t len);
 
 struct sealane_seal_options {
     size_t size; /* sizeof(struct sealane_seal_options) */
@@ -32,7 +36,7 @@ struct sealane_seal_options {
     int reseal;                 /* non-zero: seal even what is sealed already */
     sealane_progress *progress; /* NULL: none */
     void *progress_context;
-    sealane_pool *pool; /* works on regular files of SEALANE_FILE_POOL_LEN and more; NULL: none */
+    sealane_pool *pool; /* where sealane_file_uses_pool(); takes room for one request, or two; NULL: none */
 };
 
 #define SEALANE_SEAL_OPTIONS_INIT                                                                                      \
@@ -40,15 +44,17 @@ struct sealane_seal_options {
         sizeof(struct sealane_seal_options), SEALANE_SUITE_CTR, 0, NULL, NULL, NULL                                    \
     }
 
-/* Reads in_fd from its current position to its end and writes a sealed file to out_fd, sequentially: both may be pipes.
- * A file id, a salt and so every key of the output are new.  Memory is bounded whatever the length; one extra thread,
- * which takes no signals, writes while this one reads and encrypts: a closed pipe or a size limit is an error here,
- * never a signal.  Both descriptors on one regular file or block device are refused, SAME_FILE, before anything is read
- * or written.  On failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE,
- * ALREADY_SEALED, SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore
- * not verified), READ_FAILED, WRITE_FAILED, BROKEN_PIPE, IO (a descriptor that is none, the clock), NO_SPACE,
- * FILE_SIZE_LIMIT, RANDOM, MEMORY_LOCK, NO_MEMORY, THREAD, CRYPTO_LIBRARY, and with a pool FORKED, POOL_FULL.  Does not
- * sync, close or truncate. Different calls on different threads are independent.
+/* Reads in_fd from its current position to its end and writes a sealed file to out_fd from its own on, in order but for
+ * what a pool does: both may be pipes.  A file id, a salt and so every key of the output are new.  Memory is bounded
+ * whatever the length: 2 MiB, and 256 KiB for each of a pool's workers; one extra thread, which takes no
+ * signals, writes what this one reads and encrypts: a closed pipe or a size limit is an error here, never a signal.
+ * Both descriptors on one regular file or block device are refused, SAME_FILE, before anything is read or written.  On
+ * failure out_fd holds an incomplete file that no reader accepts: discard it.  Errors: SAME_FILE, ALREADY_SEALED,
+ * SUITE_UNAVAILABLE, SUITE_REFUSED (the keystore's policy would not let it be read), ARGUMENT (keystore not verified),
+ * READ_FAILED, INPUT_SHRANK (a regular file, before its end was read; one that grows is sealed as far as that was
+ * read), WRITE_FAILED, BROKEN_PIPE, IO (a descriptor that is none, the clock), NO_SPACE, FILE_SIZE_LIMIT, RANDOM,
+ * MEMORY_LOCK, NO_MEMORY, THREAD, CRYPTO_LIBRARY, and with a pool FORKED, POOL_FULL.  Does not sync, close or truncate.
+ * Different calls on different threads are independent.
  */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_seal(const sealane_keystore *keystore,
                                                           const sealane_engine *engine, int in_fd, int out_fd,

@@ -61,6 +61,27 @@ def a_thread_that_cannot_be_started():
 
 
 @case
+def workers_that_nobody_asked_for_are_done_without():
+    if harness.is_sanitized() or harness.is_emulated():
+        raise Skipped("sanitizers and emulators need address space of their own")
+    refused = 0
+    with Place(size=17 << 20) as p:
+        # Stacks of workers take what little address space there is; one thread more may fit.
+        for mib in range(16, 80, 4):
+            limit = {"limits": {resource.RLIMIT_AS: mib << 20}}
+
+            def seal(*threads):
+                return run("seal", "-k", p.keystore, "--suite=ctr", *threads, "--force", p.source, p / "OUT", **limit)
+
+            if seal("--threads", "1").returncode == 0:
+                equal(seal().returncode, 0, f"exit code by default with {mib} MiB of addresses")
+                equal(works("unseal", "-k", p.keystore, p / "OUT", "-"), p.data, "plaintext")
+                refused += os.cpu_count() > 1 and seal("--threads", "2").returncode == 1
+    if refused == 0:
+        raise Skipped("no limit was found at which one thread fits and workers do not")
+
+
+@case
 def a_failure_without_a_suite_is_one_line():
     with Place(size=100000) as p:
         limit = {"limits": {resource.RLIMIT_FSIZE: 10000}}

@@ -52,6 +52,7 @@ def threads_that_are_none():
             for text in ("", "0", "-1", "two", "1.5", "1K", "1B", "100000", "18446744073709551616"):
                 with tempfile.TemporaryDirectory() as out:
                     fails(2, "ARGUMENT", command, "-k", "K", "--threads", text, "IN", os.path.join(out, "OUT"), directory=out, cwd=empty)
+                    fails(2, "ARGUMENT", command, "-k", "K", "--threads", text, "MISSING", os.path.join(out, "OUT"), directory=out, cwd=empty)
 
 
 @case
