@@ -67,7 +67,10 @@ int main(int argc, char **argv)
         ".PP\nThese take about two minutes. Others are only measured if \\fB\\-\\-suite\\fR names them:\n"
         ".TP\n\\fBbatch\\fR\nmany small records in one call\n"
         ".TP\n\\fBsmall\\fR\nsingle calls of 16 to 1500 bytes\n"
-        ".TP\n\\fBdram\\fR\n16 and 256 MiB, in place and not, beside copies of as much\n");
+        ".TP\n\\fBdram\\fR\n16 and 256 MiB, in place and not, beside copies of as much\n"
+        ".TP\n\\fBscaling\\fR\na pool of 1 to N threads on 256 MiB, beside copies by as many, each NUMA node by "
+        "itself, "
+        "too; many short requests\n");
     printf(
         ".PP\n\\fB\\-\\-calibrate\\fR measures instead, for lengths of 32 bytes to 64 MiB, each path of the engine "
         "against what it would\ndo without it: a table for each key, a table for each stream, and stores past the "

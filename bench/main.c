@@ -32,7 +32,7 @@ static void print_option(enum bench_option_id id)
 static void print_usage(void)
 {
     printf("Usage: sealane-bench [OPTION]...\n"
-           "Measures AES-256-CTR on this machine and prints tables; all suites unless told otherwise.\n\n");
+           "Measures AES-256-CTR on this machine and prints tables; some suites only if named.\n\n");
     for (int id = 0; id < BENCH_OPTIONS; id++) {
         if (id > 0 && bench_option_is_google((enum bench_option_id)id) &&
             !bench_option_is_google((enum bench_option_id)(id - 1)))
