@@ -148,7 +148,7 @@ static void short_batches_run_in_the_caller(void **state)
     sealane_pool *pool = make_pool(0, 64);
     hold_workers(pool, &held);
     assert_int_equal(sealane_pool_ctr_batch(pool, NULL, 0), SEALANE_OK);
-    struct subject *few_bytes = make_subject(&random, 1, 2 * SEALANE_POOL_DIRECT_LEN / RECORDS - 200);
+    struct subject *few_bytes = make_subject(&random, 1, SEALANE_POOL_DIRECT_LEN / RECORDS);
     assert_int_equal(sealane_pool_ctr_batch(pool, few_bytes->record, RECORDS), SEALANE_OK);
     assert_memory_equal(few_bytes->dst, few_bytes->expected, few_bytes->len);
     free_subject(few_bytes);
