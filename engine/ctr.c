@@ -48,9 +48,7 @@ void sl_ctr_split(const struct sl_path *path, struct sl_counter counter, size_t 
 static void __attribute__((noinline)) by_key_rarely(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN],
                                                     uint64_t offset, uint8_t *dst, const uint8_t *src, size_t len)
 {
-    struct sl_path path = sl_key_path(key, len);
-    if (len >= path.table_from && !path.table)
-        path.table = sl_key_table_warm_up(key, len);
+    const struct sl_path path = sl_key_path_warming(key, len);
     sl_ctr(&path, iv, offset, dst, src, len);
 }
 
@@ -78,7 +76,7 @@ void sl_ctr_part(const sealane_key *key, const uint8_t iv[SEALANE_BLOCK_LEN], ui
         sl_backend_ctr(key, iv, offset, dst, src, len);
         return;
     }
-    struct sl_path path = sl_key_path(key, len);
+    struct sl_path path = sl_key_path_warming(key, len);
     path.nt_from = whole_len >= path.nt_from ? 0 : SIZE_MAX;
     sl_ctr(&path, iv, offset, dst, src, len);
 }

@@ -168,7 +168,7 @@ void sl_tables_free(struct sl_tables *tables);
 const uint8_t *sl_key_table_warm_up(const struct sealane_key *key, size_t len);
 void sl_key_table_free(const struct sealane_key *key);
 
-/* The path of a call of `len` bytes by the key's own kernel: by its round-1 table where that gains. */
+/* The path of a call of `len` bytes by the key's own kernel: by its round-1 table where that gains, if there is one. */
 static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t len)
 {
     const struct sealane_thresholds *from = &key->engine->from;
@@ -179,6 +179,15 @@ static inline struct sl_path sl_key_path(const struct sealane_key *key, size_t l
                            .nt_from = from->non_temporal};
     if (len >= path.table_from)
         path.table = atomic_load_explicit(&key->warmth->table, memory_order_acquire);
+    return path;
+}
+
+/* The same, and the call counts towards a table where there is none yet. */
+static inline struct sl_path sl_key_path_warming(const struct sealane_key *key, size_t len)
+{
+    struct sl_path path = sl_key_path(key, len);
+    if (len >= path.table_from && !path.table)
+        path.table = sl_key_table_warm_up(key, len);
     return path;
 }
 

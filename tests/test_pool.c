@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "engine/internal.h"
+
 #include "tests/support/reference.h"
 
 POOLING_SANITIZER_OPTIONS
@@ -110,6 +112,23 @@ static void carries_are_as_by_one_call(void **state)
         assert_true(check_shape(pool, (struct shape){offset, 2 * MIB + 3, 5, offset & 1, true}, true));
     sealane_pool_free(pool);
     keyed = before;
+}
+
+/* As many bytes as make a table worth it count wherever they are done. */
+static void a_keys_table_comes_of_work_on_the_pool(void **state)
+{
+    (void)state;
+    sealane_pool *pool = make_pool(0, 4);
+    struct test_random random = test_random_for("table");
+    struct keyed fresh = make_key(&random);
+    uint8_t *data = calloc(1, 4 * MIB);
+    assert_non_null(data);
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(sealane_pool_ctr_xor(pool, fresh.key, fresh.iv, 0, data, data, 4 * MIB), SEALANE_OK);
+    assert_int_equal(atomic_load(&fresh.key->warmth->table) != NULL, fresh.key->kernel->by_key != NULL);
+    free(data);
+    free_key(&fresh);
+    sealane_pool_free(pool);
 }
 
 static void short_requests_are_complete_at_once(void **state)
@@ -409,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_as_by_one_call),
         cmocka_unit_test(carries_are_as_by_one_call),
+        cmocka_unit_test(a_keys_table_comes_of_work_on_the_pool),
         cmocka_unit_test(short_requests_are_complete_at_once),
         cmocka_unit_test(every_slice_comes_once),
         cmocka_unit_test(what_one_call_may_not_do_is_refused),

@@ -97,6 +97,23 @@ static void a_worker_empties_its_own_queue_first(void **state)
 }
 
 /* It asks its own queue before each piece of work: new work there comes before more of others'. */
+/* What lies nowhere yet goes to the queues in turn, from one request to the next. */
+static void unknown_places_take_turns(void **state)
+{
+    (void)state;
+    struct sealane_worker_info info;
+    sealane_pool *pool = make_pool_for("numa:2 core:1 pu:1", 1);
+    for (unsigned i = 0; i < 10; i++) {
+        struct steps one = STEPS_NONE;
+        let(&one, 1);
+        assert_int_equal(sealane_pool_wait(pool, start(pool, &one, 1)), SEALANE_OK);
+    }
+    assert_int_equal(sealane_pool_worker(pool, 0, &info), SEALANE_OK);
+    assert_int_equal(info.slices, 5);
+    assert_int_equal(info.stolen, 5);
+    sealane_pool_free(pool);
+}
+
 static void own_work_comes_before_more_of_others(void **state)
 {
     (void)state;
@@ -252,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_empties_its_own_queue_first),
+        cmocka_unit_test(unknown_places_take_turns),
         cmocka_unit_test(own_work_comes_before_more_of_others),
         cmocka_unit_test(each_node_begins_with_its_own),
         cmocka_unit_test(idle_workers_help),

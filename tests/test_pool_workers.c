@@ -326,7 +326,7 @@ static void a_caller_takes_a_sleeping_workers_place(void **state)
     assert_int_equal(sealane_pool_wait(pool, ticket), SEALANE_OK);
     struct sl_worker *w = borrow(pool);
     assert_null(sl_worker_borrow(pool)); /* there is only one */
-    assert_int_equal(sl_pool_submit(pool, task_who, &done_by, NULL, 1, &ticket), SEALANE_OK);
+    assert_int_equal(sl_pool_submit_any(pool, task_who, &done_by, NULL, 1, false, &ticket), SEALANE_OK);
     _Atomic uint64_t pending = 1; /* until there is nothing to do */
     sl_worker_help(w, &pending);
     assert_int_equal(done_by, gettid());
@@ -335,8 +335,17 @@ static void a_caller_takes_a_sleeping_workers_place(void **state)
     assert_int_equal(info.slices, 2);
     /* What is his is done: the rest is not for him. */
     done_by = 0;
-    assert_int_equal(sl_pool_submit(pool, task_who, &done_by, NULL, 1, &ticket), SEALANE_OK);
+    assert_int_equal(sl_pool_submit_any(pool, task_who, &done_by, NULL, 1, false, &ticket), SEALANE_OK);
     pending = 0;
+    sl_worker_help(w, &pending);
+    assert_int_equal(done_by, 0);
+    pending = 1;
+    sl_worker_help(w, &pending);
+    assert_int_equal(done_by, gettid());
+    assert_int_equal(sealane_pool_wait(pool, ticket), SEALANE_OK);
+    /* Nor is what may wait for a file, in any case. */
+    done_by = 0;
+    assert_int_equal(sl_pool_submit(pool, task_who, &done_by, NULL, 1, &ticket), SEALANE_OK);
     sl_worker_help(w, &pending);
     assert_int_equal(done_by, 0);
     /* But the worker's, once it is given back. */

@@ -28,7 +28,11 @@ static uint64_t bytes_about(const struct sealane_record *records, size_t count)
     const size_t looked_at = count < LOOKED_AT ? count : LOOKED_AT;
     uint64_t bytes = 0;
     for (size_t i = 0; i < looked_at; i++) {
-        const uint64_t len = records[i * (count / looked_at)].len;
+        /* Not in equal steps, which records of several kinds in turn could match: Fibonacci hashing. */
+        const uint32_t place = (uint32_t)((i + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+        const size_t at =
+            count <= LOOKED_AT ? i : (size_t)((uint64_t)place * (count < UINT32_MAX ? count : UINT32_MAX) >> 32);
+        const uint64_t len = records[at].len;
         bytes += len < LEN_MAX ? len : LEN_MAX;
     }
     return looked_at ? bytes / looked_at * count : 0;
@@ -36,12 +40,8 @@ static uint64_t bytes_about(const struct sealane_record *records, size_t count)
 
 static bool any_conflicts(sealane_pool *pool, const struct sealane_record *records, size_t count)
 {
-    if (atomic_load_explicit(&pool->active_count, memory_order_relaxed) == 0)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (records[i].len && sl_pool_is_in_flight(pool, &records[i]))
-            return true;
-    return false;
+    return atomic_load_explicit(&pool->active_count, memory_order_relaxed) != 0 &&
+           sl_pool_is_in_flight(pool, records, count);
 }
 
 enum sealane_error sealane_pool_ctr_batch(sealane_pool *pool, const struct sealane_record *records, size_t count)

@@ -16,7 +16,8 @@ static inline bool is_valid(const struct sealane_record *r)
     uintptr_t dst = (uintptr_t)r->dst, src = (uintptr_t)r->src;
     if (r->len == 0)
         return true;
-    return r->key && r->iv && dst && src && !__builtin_add_overflow(r->offset, r->len - 1, &last) &&
+    return r->key && r->iv && dst && src && r->len <= SIZE_MAX / 2 &&
+           !__builtin_add_overflow(r->offset, r->len - 1, &last) &&
            !__builtin_add_overflow(dst, r->len - 1, &last_byte) &&
            !__builtin_add_overflow(src, r->len - 1, &last_byte) &&
            (dst == src || !sl_overlap(dst, r->len, src, r->len));

@@ -1,6 +1,7 @@
 /* What the parts of the pool share.
  *
- * Locks, in the order in which they may be taken together: none.  Each is held for a few instructions:
+ * Locks, in the order in which they may be taken together: none.  Each is held for a few instructions, but for the
+ * comparison of a new request with all that are active:
  *   pool->lock     requests' states, and which ones are active
  *   queue->lock    the queue's lanes, and its share of each request in them
  *   pool->sleeping the workers' array, who sleeps, and the epoch that says whether there is news */
@@ -47,6 +48,7 @@ struct sl_request {
     unsigned lane;
 
     /* Set when submitted. */
+    bool blocks; /* waits for files: no caller of another request takes part, and it gets a slice a turn */
     sl_pool_run *run;
     void *context;
     struct sealane_record record;
@@ -102,8 +104,11 @@ struct sl_lane {
 
 struct sealane_pool {
     _Atomic uint32_t active_count; /* of `active` */
-    unsigned forks;                /* of this process and those before it when created */
-    uint16_t number;               /* tells its tickets from other pools' */
+    /* All memory of requests that were active since there were none: what lies beyond need not be compared. */
+    _Atomic uintptr_t active_from, active_to; /* the last byte */
+    _Atomic unsigned turn;                    /* the queue that gets the next region of unknown place */
+    unsigned forks;                           /* of this process and those before it when created */
+    uint16_t number;                          /* tells its tickets from other pools' */
     struct sl_plan *plan;
     struct sl_queue *queue; /* plan->queue_count */
 
@@ -155,16 +160,30 @@ bool sl_worker_pinned(const struct sl_worker *worker);
 /* Called by who has done the last slice. */
 void sl_request_ended(struct sealane_pool *pool, struct sl_request *request);
 
-/* Submits, takes part in the work in place of a worker where one sleeps, and waits. */
+/* sl_pool_submit() for what blocks, or not. */
+SEALANE_CHECK enum sealane_error sl_pool_submit_any(struct sealane_pool *pool, sl_pool_run *run, void *context,
+                                                    const struct sealane_record *record, uint64_t len, bool blocks,
+                                                    sealane_ticket *ticket);
+
+/* Submits what never blocks, takes part in the work in place of a worker where one sleeps, and waits. */
 SEALANE_CHECK enum sealane_error sl_pool_call(struct sealane_pool *pool, sl_pool_run *run, void *context,
                                               const struct sealane_record *record, uint64_t len);
 
-/* True if the record overlaps one in flight in a way that makes either result undefined.  The first takes the lock:
- * short requests mostly find nothing in flight, and a lock would be a tenth of 4 KiB's time. */
-bool sl_pool_is_in_flight(struct sealane_pool *pool, const struct sealane_record *record);
-static inline bool sl_pool_conflicts(struct sealane_pool *pool, const struct sealane_record *record)
+/* True if a record overlaps one in flight in a way that makes either result undefined.  Short requests mostly find
+ * nothing in flight anywhere near: the lock would be a tenth of 4 KiB's time. */
+bool sl_pool_is_in_flight(struct sealane_pool *pool, const struct sealane_record *records, size_t count);
+static inline bool sl_pool_is_beyond(uintptr_t from, uintptr_t to, const void *at, size_t len)
 {
-    return atomic_load_explicit(&pool->active_count, memory_order_relaxed) != 0 && sl_pool_is_in_flight(pool, record);
+    return (uintptr_t)at > to || (uintptr_t)at + (len - 1) < from;
+}
+static inline bool sl_pool_conflicts(struct sealane_pool *pool, const struct sealane_record *r)
+{
+    if (atomic_load_explicit(&pool->active_count, memory_order_relaxed) == 0)
+        return false;
+    const uintptr_t from = atomic_load_explicit(&pool->active_from, memory_order_relaxed);
+    const uintptr_t to = atomic_load_explicit(&pool->active_to, memory_order_relaxed);
+    return !(sl_pool_is_beyond(from, to, r->dst, r->len) && sl_pool_is_beyond(from, to, r->src, r->len)) &&
+           sl_pool_is_in_flight(pool, r, 1);
 }
 
 /* Claims slices that `worker` should do next; false: there are none.  sl_request_do() does them. */
@@ -174,7 +193,7 @@ struct sl_claim {
     uint64_t first;
     uint64_t count;
 };
-bool sl_pool_claim(struct sealane_pool *pool, const struct sl_worker *worker, struct sl_claim *claim);
+bool sl_pool_claim(struct sealane_pool *pool, const struct sl_worker *worker, bool helping, struct sl_claim *claim);
 void sl_request_do(struct sealane_pool *pool, const struct sl_claim *claim);
 
 /* A sleeping worker of the node where the calling thread runs, in whose place the caller may claim and do slices; NULL:
@@ -183,7 +202,8 @@ void sl_request_do(struct sealane_pool *pool, const struct sl_claim *claim);
 struct sl_worker *sl_worker_borrow(struct sealane_pool *pool);
 void sl_worker_give_back(struct sl_worker *worker);
 
-/* Claims and does slices, of whatever requests, as that worker until `*pending` is 0 or there are none. */
+/* Claims and does slices, of whatever requests that do not block, as that worker until `*pending` is 0 or there are
+ * none. */
 void sl_worker_help(struct sl_worker *worker, const _Atomic uint64_t *pending);
 
 /* Tells workers of `added[queue]` more slices. */

@@ -6,8 +6,8 @@
 enum { CLAIM_MAX = 8 }; /* slices: 2 MiB, some 50 us at the speed of a core */
 
 /* Where the bytes of regions lie; unknown ones go to the queues in turn. */
-static void locate_regions(const struct sealane_pool *pool, const struct sl_request *r, const uint8_t *dst,
-                           unsigned regions, uint8_t *queues)
+static void locate_regions(struct sealane_pool *pool, const struct sl_request *r, const uint8_t *dst, unsigned regions,
+                           uint8_t *queues)
 {
     const void *address[SL_POOL_REGIONS];
     const uint64_t region_len = r->slices_per_region * SL_POOL_SLICE_LEN;
@@ -18,14 +18,18 @@ static void locate_regions(const struct sealane_pool *pool, const struct sl_requ
     } else {
         memset(queues, UINT8_MAX, regions);
     }
+    unsigned unknown = 0;
+    for (unsigned i = 0; i < regions; i++)
+        unknown += queues[i] == UINT8_MAX;
+    unsigned turn = unknown ? atomic_fetch_add_explicit(&pool->turn, unknown, memory_order_relaxed) : 0;
     for (unsigned i = 0; i < regions; i++)
         if (queues[i] == UINT8_MAX)
-            queues[i] = (uint8_t)(i % pool->plan->queue_count);
+            queues[i] = (uint8_t)(turn++ % pool->plan->queue_count);
 }
 
 /* Sets order, share and pending.  Slices are numbered by order, a region's all together; those of the first and the
  * last region that lie outside the request are nobody's. */
-static void cut(const struct sealane_pool *pool, struct sl_request *r, const uint8_t *dst)
+static void cut(struct sealane_pool *pool, struct sl_request *r, const uint8_t *dst)
 {
     uint8_t queues[SL_POOL_REGIONS];
     const uint64_t slices = (r->skew + r->len + SL_POOL_SLICE_LEN - 1) / SL_POOL_SLICE_LEN;
@@ -80,7 +84,7 @@ void sl_pool_enqueue(struct sealane_pool *pool, uint32_t index, const uint8_t *d
 }
 
 /* Takes from the lane whose turn it is; callers in other lanes are next. */
-static bool claim_from(struct sealane_pool *pool, unsigned q, struct sl_claim *claim)
+static bool claim_from(struct sealane_pool *pool, unsigned q, bool helping, struct sl_claim *claim)
 {
     struct sl_queue *queue = &pool->queue[q];
     bool found = false;
@@ -94,9 +98,11 @@ static bool claim_from(struct sealane_pool *pool, unsigned q, struct sl_claim *c
             continue;
         struct sl_request *r = &pool->request[index];
         struct sl_share *share = &r->share[q];
+        if (helping && r->blocks)
+            continue;
         /* Less towards the end, that all end together. */
         uint64_t count = (share->end - share->next) / (2 * pool->worker_count + 1);
-        count = count < 1 ? 1 : count > CLAIM_MAX ? CLAIM_MAX : count;
+        count = count < 1 || r->blocks ? 1 : count > CLAIM_MAX ? CLAIM_MAX : count;
         *claim = (struct sl_claim){.request = r, .queue = q, .first = share->next, .count = count};
         share->next += count;
         if (share->next == share->end) {
@@ -110,10 +116,10 @@ static bool claim_from(struct sealane_pool *pool, unsigned q, struct sl_claim *c
     return found;
 }
 
-bool sl_pool_claim(struct sealane_pool *pool, const struct sl_worker *worker, struct sl_claim *claim)
+bool sl_pool_claim(struct sealane_pool *pool, const struct sl_worker *worker, bool helping, struct sl_claim *claim)
 {
     for (unsigned i = 0; i < pool->plan->queue_count; i++)
-        if (claim_from(pool, worker->plan.queue[i], claim))
+        if (claim_from(pool, worker->plan.queue[i], helping, claim))
             return true;
     return false;
 }

@@ -60,6 +60,22 @@ static unsigned choose_lane(const struct sealane_pool *pool)
 }
 
 /* pool->lock is held. */
+static void widen(struct sealane_pool *pool, bool anew, const struct sealane_record *record)
+{
+    uintptr_t from = anew ? UINTPTR_MAX : atomic_load_explicit(&pool->active_from, memory_order_relaxed);
+    uintptr_t to = anew ? 0 : atomic_load_explicit(&pool->active_to, memory_order_relaxed);
+    if (record) {
+        const uintptr_t dst = (uintptr_t)record->dst, src = (uintptr_t)record->src, last = record->len - 1;
+        from = from < dst ? from : dst;
+        from = from < src ? from : src;
+        to = to > dst + last ? to : dst + last;
+        to = to > src + last ? to : src + last;
+    }
+    atomic_store_explicit(&pool->active_from, from, memory_order_relaxed);
+    atomic_store_explicit(&pool->active_to, to, memory_order_relaxed);
+}
+
+/* pool->lock is held. */
 static struct sl_request *activate(struct sealane_pool *pool, const struct sealane_record *record)
 {
     struct sl_request *r = &pool->request[pool->free_request];
@@ -70,6 +86,7 @@ static struct sl_request *activate(struct sealane_pool *pool, const struct seala
         pool->active[count].src = (uintptr_t)record->src;
         pool->active[count].len = record->len;
     }
+    widen(pool, count == 0, record);
     r->active_at = count;
     atomic_store_explicit(&pool->active_count, count + 1, memory_order_relaxed);
     pool->free_request = r->next_free;
@@ -98,16 +115,19 @@ void sl_request_ended(struct sealane_pool *pool, struct sl_request *r)
     pthread_mutex_unlock(&pool->lock);
 }
 
-bool sl_pool_is_in_flight(struct sealane_pool *pool, const struct sealane_record *record)
+bool sl_pool_is_in_flight(struct sealane_pool *pool, const struct sealane_record *records, size_t count)
 {
+    bool conflicts = false;
     pthread_mutex_lock(&pool->lock);
-    bool conflicts = is_in_flight(pool, record);
+    for (size_t i = 0; i < count && !conflicts; i++)
+        conflicts = records[i].len && is_in_flight(pool, &records[i]);
     pthread_mutex_unlock(&pool->lock);
     return conflicts;
 }
 
-enum sealane_error sl_pool_submit(struct sealane_pool *pool, sl_pool_run *run, void *context,
-                                  const struct sealane_record *record, uint64_t len, sealane_ticket *ticket)
+enum sealane_error sl_pool_submit_any(struct sealane_pool *pool, sl_pool_run *run, void *context,
+                                      const struct sealane_record *record, uint64_t len, bool blocks,
+                                      sealane_ticket *ticket)
 {
     *ticket = 0;
     if (sl_pool_forked(pool))
@@ -129,6 +149,7 @@ enum sealane_error sl_pool_submit(struct sealane_pool *pool, sl_pool_run *run, v
         r->record.iv = r->iv;
     }
     r->run = run;
+    r->blocks = blocks;
     r->context = record ? &r->record : context;
     r->len = len;
     r->skew = record ? (uintptr_t)record->dst % SL_POOL_REGION_LEN : 0;
@@ -137,6 +158,12 @@ enum sealane_error sl_pool_submit(struct sealane_pool *pool, sl_pool_run *run, v
     sl_pool_enqueue(pool, (uint32_t)(r - pool->request), record ? record->dst : NULL);
     *ticket = mine;
     return SEALANE_OK;
+}
+
+enum sealane_error sl_pool_submit(struct sealane_pool *pool, sl_pool_run *run, void *context,
+                                  const struct sealane_record *record, uint64_t len, sealane_ticket *ticket)
+{
+    return sl_pool_submit_any(pool, run, context, record, len, record == NULL, ticket);
 }
 
 /* Apart, as most tickets of short requests are done, and its frame costs as much as all else of them. */
@@ -189,12 +216,17 @@ enum sealane_error sl_pool_call(struct sealane_pool *pool, sl_pool_run *run, voi
     sealane_ticket ticket;
     if (sl_pool_forked(pool))
         return SEALANE_E_FORKED;
+    int cancellable; /* a thread that is cancelled in the place of a worker would leave slices undone */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     struct sl_worker *worker = sl_worker_borrow(pool);
-    enum sealane_error error = sl_pool_submit(pool, run, context, record, len, &ticket);
+    enum sealane_error error = sl_pool_submit_any(pool, run, context, record, len, false, &ticket);
     if (worker) {
         if (!error)
             sl_worker_help(worker, &pool->request[index_of(ticket)].pending);
         sl_worker_give_back(worker);
     }
-    return error ? error : sealane_pool_wait(pool, ticket);
+    if (!error)
+        error = sealane_pool_wait(pool, ticket);
+    (void)pthread_setcancelstate(cancellable, &cancellable);
+    return error;
 }

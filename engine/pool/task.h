@@ -10,7 +10,8 @@ enum { SL_POOL_SLICE_LEN = 256 * 1024 }; /* bytes: source and destination fit an
  * error ends the request. */
 typedef enum sealane_error sl_pool_run(void *context, uint64_t from, size_t len);
 
-/* Queues a request of `len` bytes, to be waited for with sealane_pool_wait().  With a record `context` is not used:
+/* Queues a request of `len` bytes, to be waited for with sealane_pool_wait().  Without a record it may block, on files:
+ * only workers run it.  With one `context` is not used:
  * `run` gets the pool's copy, slices go where its dst lies, and it is compared with others in flight.  Errors:
  * ARGUMENT (len 0), POOL_FULL, BUSY, FORKED; *ticket is 0 then. */
 SEALANE_CHECK enum sealane_error sl_pool_submit(struct sealane_pool *pool, sl_pool_run *run, void *context,

@@ -56,7 +56,7 @@ static void do_slices(struct sl_worker *w, const _Atomic uint64_t *pending)
     struct sl_claim claim;
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed) &&
            !(pending && atomic_load_explicit(pending, memory_order_relaxed) == 0) &&
-           sl_pool_claim(w->pool, w, &claim)) {
+           sl_pool_claim(w->pool, w, pending != NULL, &claim)) {
         /* Counted before it is done: who waits for the request then finds it here. */
         bool own = w->pool->plan->node_of_queue[claim.queue] == w->plan.node;
         atomic_fetch_add_explicit(own ? &w->slices : &w->stolen, claim.count, memory_order_relaxed);
@@ -79,20 +79,30 @@ static bool is_free(const struct sl_worker *w)
     return w->asleep && !w->lent && !atomic_load_explicit(&w->stop, memory_order_relaxed);
 }
 
+/* pool->sleeping is held.  The hardware thread as one of the workers' or of the first plan's, for its node; NULL: it is
+ * none of them. */
+static const struct sl_plan_worker *here_of(const struct sealane_pool *pool, int cpu)
+{
+    const unsigned count = atomic_load_explicit(&pool->worker_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++)
+        if ((int)pool->worker[i].plan.cpu == cpu)
+            return &pool->worker[i].plan;
+    for (unsigned i = 0; i < pool->plan->worker_count; i++)
+        if ((int)pool->plan->worker[i].cpu == cpu)
+            return &pool->plan->worker[i];
+    return NULL;
+}
+
 struct sl_worker *sl_worker_borrow(struct sealane_pool *pool)
 {
     struct sl_worker *found = NULL;
     const int cpu = sched_getcpu();
-    const struct sl_plan_worker *here = pool->plan->worker, *end = here + pool->plan->worker_count;
-    while (here < end && (int)here->cpu != cpu)
-        here++;
-    if (here == end)
-        return NULL;
     pthread_mutex_lock(&pool->sleeping);
     const unsigned count = atomic_load_explicit(&pool->worker_count, memory_order_relaxed);
-    for (unsigned i = 0; i < count && !(found && found->plan.cpu == here->cpu); i++) {
+    const struct sl_plan_worker *here = here_of(pool, cpu);
+    for (unsigned i = 0; here && i < count && !(found && (int)found->plan.cpu == cpu); i++) {
         struct sl_worker *w = &pool->worker[i];
-        if (is_free(w) && (w->plan.cpu == here->cpu || w->plan.node == here->node))
+        if (is_free(w) && ((int)w->plan.cpu == cpu || w->plan.node == here->node))
             found = w;
     }
     if (found)
