@@ -3,10 +3,13 @@
 #include "envelope/parallel.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/wipe.h"
@@ -18,13 +21,20 @@ enum {
     IN_FLIGHT = 2,          /* so that no worker waits for the last slice of a request */
 };
 
+#define NOWHERE UINT_MAX
+
+struct buffer {
+    uint8_t *memory;
+    unsigned node; /* of the worker who first had it, and so of its pages; NOWHERE: not touched yet */
+    bool taken;
+};
+
 struct buffers {
     pthread_mutex_t lock;
     pthread_cond_t returned;
     uint8_t *memory;
     size_t count;
-    size_t free_count;
-    uint8_t **free;
+    struct buffer *buffer;
 };
 
 struct segment {
@@ -35,20 +45,40 @@ struct segment {
     sealane_ticket ticket; /* 0: none */
 };
 
-static uint8_t *buffer_take(struct buffers *b)
+/* The lock is held.  One of the thread's own node, else one that was never used, else any; NULL: none is free. */
+static struct buffer *choose(const struct buffers *b, unsigned node)
 {
+    struct buffer *best = NULL;
+    for (struct buffer *at = b->buffer; at < b->buffer + b->count; at++) {
+        if (at->taken)
+            continue;
+        if (at->node == node)
+            return at;
+        if (!best || (best->node != NOWHERE && at->node == NOWHERE))
+            best = at;
+    }
+    return best;
+}
+
+static struct buffer *buffer_take(struct buffers *b)
+{
+    unsigned node = 0;
+    struct buffer *buffer;
+    (void)syscall(SYS_getcpu, NULL, &node, NULL); /* if it fails, as on one node */
     pthread_mutex_lock(&b->lock);
-    while (b->free_count == 0) /* while a pool is resized it has more workers for a moment */
+    while (!(buffer = choose(b, node))) /* more workers than there were processors when this began */
         pthread_cond_wait(&b->returned, &b->lock);
-    uint8_t *buffer = b->free[--b->free_count];
+    buffer->taken = true;
+    if (buffer->node == NOWHERE)
+        buffer->node = node;
     pthread_mutex_unlock(&b->lock);
     return buffer;
 }
 
-static void buffer_return(struct buffers *b, uint8_t *buffer)
+static void buffer_return(struct buffers *b, struct buffer *buffer)
 {
     pthread_mutex_lock(&b->lock);
-    b->free[b->free_count++] = buffer;
+    buffer->taken = false;
     pthread_cond_signal(&b->returned);
     pthread_mutex_unlock(&b->lock);
 }
@@ -56,21 +86,23 @@ static void buffer_return(struct buffers *b, uint8_t *buffer)
 static bool buffers_create(struct buffers *b, size_t count)
 {
     const size_t bytes = count * SL_POOL_SLICE_LEN;
-    *b = (struct buffers){.count = count, .free_count = count};
-    b->free = calloc(count, sizeof b->free[0]);
-    if (!b->free)
+    *b = (struct buffers){.count = count};
+    b->buffer = calloc(count, sizeof b->buffer[0]);
+    if (!b->buffer)
         return false;
-    b->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    b->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (b->memory == MAP_FAILED || madvise(b->memory, bytes, MADV_DONTDUMP) != 0) {
         if (b->memory != MAP_FAILED)
             munmap(b->memory, bytes);
-        free(b->free);
+        free(b->buffer);
         return false;
     }
-    /* A child of a fork gets no plaintext.  Linux before 4.14 knows no such thing, nor do some emulators. */
+    /* A child of a fork gets no plaintext.  Linux before 4.14 knows no such thing, nor do some emulators.  A huge page
+     * would put buffers of several nodes on one; where there are none, that is refused. */
     (void)madvise(b->memory, bytes, MADV_WIPEONFORK);
+    (void)madvise(b->memory, bytes, MADV_NOHUGEPAGE);
     for (size_t i = 0; i < count; i++)
-        b->free[i] = b->memory + i * SL_POOL_SLICE_LEN;
+        b->buffer[i] = (struct buffer){.memory = b->memory + i * SL_POOL_SLICE_LEN, .node = NOWHERE};
     pthread_mutex_init(&b->lock, NULL); /* neither fails without attributes */
     pthread_cond_init(&b->returned, NULL);
     return true;
@@ -79,14 +111,22 @@ static bool buffers_create(struct buffers *b, size_t count)
 /* A forked child must not destroy what the parent's threads may wait for: that never returns. */
 static void buffers_free(struct buffers *b, bool in_child)
 {
-    const size_t bytes = b->count * SL_POOL_SLICE_LEN;
-    sl_wipe(b->memory, bytes);
-    munmap(b->memory, bytes);
+    for (size_t i = 0; i < b->count; i++)
+        if (b->buffer[i].node != NOWHERE)
+            sl_wipe(b->buffer[i].memory, SL_POOL_SLICE_LEN);
+    munmap(b->memory, b->count * SL_POOL_SLICE_LEN);
     if (!in_child) {
         pthread_cond_destroy(&b->returned);
         pthread_mutex_destroy(&b->lock);
     }
-    free(b->free);
+    free(b->buffer);
+}
+
+/* Those that workers touch cost memory, no others: so there is one for each that a resize may bring. */
+static size_t buffers_wanted(unsigned workers)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_CONF);
+    return processors > (long)workers ? (size_t)processors : workers;
 }
 
 static enum sealane_error run_slice(void *context, uint64_t from, size_t len)
@@ -95,13 +135,14 @@ static enum sealane_error run_slice(void *context, uint64_t from, size_t len)
     const struct sl_parallel *job = s->job;
     const uint64_t at = s->from + from;
     size_t got;
-    uint8_t *buffer = buffer_take(s->buffers);
-    enum sealane_error error = sl_pread_full(job->in_fd, buffer, len, &got, job->in_at + (int64_t)at);
+    struct buffer *buffer = buffer_take(s->buffers);
+    uint8_t *data = buffer->memory;
+    enum sealane_error error = sl_pread_full(job->in_fd, data, len, &got, job->in_at + (int64_t)at);
     if (!error && got < len)
         error = SEALANE_E_TRUNCATED;
     if (!error) {
-        sealane_stream_xor(job->stream, job->stream_at + at, buffer, buffer, len);
-        error = sl_pwrite_all(job->out_fd, buffer, len, job->out_at + (int64_t)at);
+        sealane_stream_xor(job->stream, job->stream_at + at, data, data, len);
+        error = sl_pwrite_all(job->out_fd, data, len, job->out_at + (int64_t)at);
     }
     buffer_return(s->buffers, buffer);
     return error;
@@ -140,7 +181,7 @@ static enum sealane_error settle(struct segment *s, enum sealane_error before)
     return SEALANE_OK;
 }
 
-enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun)
+static enum sealane_error run(const struct sl_parallel *job, bool *begun)
 {
     struct buffers buffers;
     struct segment segments[IN_FLIGHT] = {{.ticket = 0}};
@@ -148,7 +189,7 @@ enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun)
     *begun = true;
     if (workers == 0)
         return SEALANE_E_FORKED;
-    *begun = buffers_create(&buffers, workers);
+    *begun = buffers_create(&buffers, buffers_wanted(workers));
     if (!*begun)
         return SEALANE_OK;
     enum sealane_error error = SEALANE_OK;
@@ -175,5 +216,14 @@ enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun)
     for (unsigned i = 0; i < IN_FLIGHT; i++)
         error = settle(&segments[(next + i) % IN_FLIGHT], error);
     buffers_free(&buffers, error == SEALANE_E_FORKED);
+    return error;
+}
+
+enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun)
+{
+    int cancellable; /* a thread that is cancelled would leave workers with what lies on its stack */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    enum sealane_error error = run(job, begun);
+    (void)pthread_setcancelstate(cancellable, &cancellable);
     return error;
 }

@@ -25,9 +25,10 @@ struct sl_parallel {
 /* How many of the `left` bytes of `all` go to the pool: whole slices, or 0 where it would not be used. */
 uint64_t sl_parallel_share(const sealane_pool *pool, int in_fd, int out_fd, uint64_t all, uint64_t left);
 
-/* Leaves both descriptors' positions alone.  Memory: one slice for each worker, out of core dumps and not inherited by
- * a child, wiped at the end.  *begun is false, and the result OK, if there is no memory for them: nothing was read or
- * written.  Errors: READ_FAILED, TRUNCATED (the input has become shorter), those of sl_pwrite_all(), FORKED, POOL_FULL.
+/* Leaves both descriptors' positions alone.  Memory: one slice for each worker, on its node, out of core dumps and not
+ * inherited by a child, wiped at the end.  *begun is false, and the result OK, if there is no memory for them: nothing
+ * was read or written.  Errors: READ_FAILED, TRUNCATED (the input has become shorter), those of sl_pwrite_all(),
+ * FORKED, POOL_FULL.
  */
 SEALANE_CHECK enum sealane_error sl_parallel_run(const struct sl_parallel *job, bool *begun);
 

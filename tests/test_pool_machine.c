@@ -247,6 +247,49 @@ static void forks_at_any_time(void **state)
     sealane_pool_free(load.pool);
 }
 
+static void look_in_child(void *argument)
+{
+    sealane_topology *topology;
+    (void)argument;
+    alarm(10);
+    CHILD_CHECK(sealane_topology_create(&topology) == SEALANE_E_IO);
+}
+
+static void *keep_looking(void *argument)
+{
+    const _Atomic bool *stop = argument;
+    sealane_topology *topology;
+    while (!atomic_load(stop))
+        if (sealane_topology_create(&topology) != SEALANE_E_IO)
+            return NULL;
+    return argument;
+}
+
+/* An invented machine makes looks short, and so most of them be within hwloc's own lock. */
+static void fork_while_others_look(void *argument)
+{
+    _Atomic bool stop = false;
+    pthread_t thread;
+    void *good;
+    (void)argument;
+    setenv("HWLOC_SYNTHETIC", "core:1 pu:1", 1);
+    CHILD_CHECK(pthread_create(&thread, NULL, keep_looking, &stop) == 0);
+    for (unsigned i = 0; i < (test_reduced() ? 100u : 1000u); i++)
+        CHILD_CHECK(test_child_passed(test_child(look_in_child, NULL)));
+    atomic_store(&stop, true);
+    CHILD_CHECK(pthread_join(thread, &good) == 0 && good);
+}
+
+static void forks_while_others_look_at_the_machine(void **state)
+{
+    (void)state;
+    if (test_emulated()) {
+        test_not_run("forks while other threads look at the machine", "emulators cannot start threads in a child");
+        return;
+    }
+    assert_true(test_child_passed(test_child(fork_while_others_look, NULL)));
+}
+
 /* Starting another program is no fork of this one. */
 static void spawning_changes_nothing(void **state)
 {
@@ -271,6 +314,7 @@ int main(void)
         cmocka_unit_test(quotas_are_rounded_up),
         cmocka_unit_test(children_are_told),
         cmocka_unit_test(forks_at_any_time),
+        cmocka_unit_test(forks_while_others_look_at_the_machine),
         cmocka_unit_test(spawning_changes_nothing),
     };
     return cmocka_run_group_tests(tests, pooling_set_up, pooling_tear_down);

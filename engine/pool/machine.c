@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,21 +29,53 @@ static enum sealane_error load(hwloc_topology_t machine)
     return hwloc_topology_is_thissystem(machine) ? SEALANE_OK : SEALANE_E_IO;
 }
 
+/* hwloc has a lock of its own, which a child of a fork would find held for ever if another thread was within. */
+static pthread_mutex_t in_hwloc = PTHREAD_MUTEX_INITIALIZER;
+static bool forks_wait;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&in_hwloc);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&in_hwloc);
+}
+
+static void have_forks_wait(void)
+{
+    forks_wait = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+}
+
 enum sealane_error sl_machine_load(hwloc_topology_t *machine)
 {
-    *machine = NULL;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     hwloc_topology_t h;
+    enum sealane_error error = SEALANE_E_NO_MEMORY;
+    *machine = NULL;
     /* Without sysfs hwloc complains on standard error, and then makes up what it can. */
     if (access("/sys/devices/system/cpu", F_OK) != 0)
         return SEALANE_E_IO;
-    if (hwloc_topology_init(&h) != 0)
+    if (pthread_once(&once, have_forks_wait) != 0 || !forks_wait)
         return SEALANE_E_NO_MEMORY;
-    enum sealane_error error = load(h);
-    if (error)
-        hwloc_topology_destroy(h);
-    else
-        *machine = h;
+    pthread_mutex_lock(&in_hwloc);
+    if (hwloc_topology_init(&h) == 0) {
+        error = load(h);
+        if (error)
+            hwloc_topology_destroy(h);
+        else
+            *machine = h;
+    }
+    pthread_mutex_unlock(&in_hwloc);
     return error;
+}
+
+void sl_machine_unload(hwloc_topology_t machine)
+{
+    pthread_mutex_lock(&in_hwloc);
+    hwloc_topology_destroy(machine);
+    pthread_mutex_unlock(&in_hwloc);
 }
 
 enum sealane_error sl_machine_usable(hwloc_topology_t machine, hwloc_bitmap_t usable)

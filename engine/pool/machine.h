@@ -6,9 +6,11 @@
 
 #include "sealane/error.h"
 
-/* Loads this system's topology; free with hwloc_topology_destroy().  NO_MEMORY, or IO if the system does not tell or
- * the environment has hwloc describe another machine: there every binding succeeds and does nothing. */
+/* Loads this system's topology; free with sl_machine_unload(). A fork meanwhile waits.  NO_MEMORY, or IO if the system
+ * does not tell or the environment has hwloc describe another machine: there every binding succeeds and does nothing.
+ */
 SEALANE_CHECK enum sealane_error sl_machine_load(hwloc_topology_t *machine);
+void sl_machine_unload(hwloc_topology_t machine);
 
 /* The hardware threads this process may use: by cgroup (which hwloc knows) and affinity mask (which it does not look
  * at).  NO_MEMORY, or IO if there are none. */

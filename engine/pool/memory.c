@@ -53,7 +53,7 @@ static enum sealane_error place(uint8_t *memory, size_t len, int node)
                                     node == SEALANE_INTERLEAVED ? HWLOC_MEMBIND_INTERLEAVE : HWLOC_MEMBIND_BIND,
                                     HWLOC_MEMBIND_BYNODESET) != 0)
         error = SEALANE_E_IO;
-    hwloc_topology_destroy(machine);
+    sl_machine_unload(machine);
     return error;
 }
 

@@ -32,7 +32,7 @@ static enum sealane_error look(struct sl_plan **plan)
     if (!error)
         error = sl_plan_create(plan, machine, usable);
     hwloc_bitmap_free(usable);
-    hwloc_topology_destroy(machine);
+    sl_machine_unload(machine);
     return error;
 }
 

@@ -141,7 +141,7 @@ enum sealane_error sealane_topology_create(sealane_topology **topology)
         return error;
     sealane_topology *t = calloc(1, sizeof *t);
     error = t ? fill(t, h) : SEALANE_E_NO_MEMORY;
-    hwloc_topology_destroy(h);
+    sl_machine_unload(h);
     if (error) {
         sealane_topology_free(t);
         return error;

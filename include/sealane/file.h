@@ -76,7 +76,8 @@ struct sealane_unseal_options {
 
 /* Writes the plaintext range to out_fd.  A regular in_fd, whatever its position, is checked whole (superblock, commit
  * record, length, padding) before the first byte comes out, and only the range is read; from a pipe the commit record
- * comes last, so an error may follow output: discard it then.  Both descriptors on one regular file or block device are
+ * comes last, so an error may follow output: discard it then,
+ * as after any error; what a pool wrote may have holes.  Both descriptors on one regular file or block device are
  * refused, SAME_FILE, before anything is read or written.  Errors: SAME_FILE, NOT_SEALED, TRUNCATED, TRAILING_DATA,
  * DAMAGED, UNSUPPORTED, NO_SUCH_KEY, OTHER_STORE, SUITE_REFUSED, RANGE, and as sealane_seal. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_unseal(const sealane_keystore *keystore,

@@ -6,12 +6,14 @@
  * yet: their regions go to the queues in turn.  Workers empty their own node's queue first and take from others only
  * when it is empty.  Within a queue, calling threads take turns: 16 of them; more share turns.
  *
- * No request allocates, but for a key's table now and then, as with sealane_ctr_xor().  All functions but
- * sealane_pool_resize() and sealane_pool_free() may be called from any thread at any time; none from a signal handler.
- * Workers take no signals but those of their own faults.
+ * No request allocates, but for a key's table now and then, as with sealane_ctr_xor(), and a batch whose records do not
+ * ascend, as with sealane_ctr_batch().  All functions but sealane_pool_resize() and sealane_pool_free() may be called
+ * from any thread at any time; none from a signal handler.  No thread is cancelled within one, and workers take no
+ * signals but those of their own faults.
  *
- * When the CPUs of a running process become fewer, by cpusets, going offline, or taskset(1), the system moves workers
- * to those left, and work goes on: sealane_pool_worker() tells, and sealane_pool_resize() plans anew. */
+ * When the CPUs of a running process become fewer, by cpusets, going offline, or `taskset -a` (without -a it changes
+ * one thread), the system moves workers to those left, and work goes on: sealane_pool_worker() tells, and
+ * sealane_pool_resize() plans anew. */
 #ifndef SEALANE_POOL_H
 #define SEALANE_POOL_H
 
@@ -99,7 +101,8 @@ sealane_pool_submit(sealane_pool *pool, const struct sealane_record *record, sea
 
 /* Waits for a request's end and takes back its ticket.  OK: every byte of dst is done.  CANCELLED: some are, others are
  * as before: dst is of no use, and in place the data is lost unless the caller has it elsewhere.  ARGUMENT: no such
- * ticket, another pool's, or one that was waited for before (if the request was complete when submitted: OK again).
+ * ticket, another pool's, or one that was waited for before (if the request was complete when submitted: OK, again and
+ * from any pool).
  * FORKED: the request runs in the parent, not here. */
 SEALANE_API SEALANE_CHECK enum sealane_error sealane_pool_wait(sealane_pool *pool, sealane_ticket ticket);
 
