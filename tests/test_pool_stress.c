@@ -22,7 +22,7 @@ enum { WANTED_LEN = 2 << 20 };
 static _Atomic uint64_t wanted_times;
 
 struct counts {
-    uint64_t direct, synchronous, submitted, cancelled, too_late, full, busy, bytes;
+    uint64_t direct, synchronous, batches, submitted, cancelled, too_late, full, busy, bytes;
 };
 
 /* One request, from the caller's own buffer to itself or to another. */
@@ -98,13 +98,29 @@ static void wait_for(struct caller *c, struct flight *f)
     check(c, f, error);
 }
 
+/* The same in up to 64 records. */
+static enum sealane_error as_batch(sealane_pool *pool, const struct sealane_record *whole)
+{
+    struct sealane_record record[64];
+    const size_t len = whole->len / 64 + 1;
+    size_t count = 0;
+    for (size_t at = 0; at < whole->len; at += len)
+        record[count++] =
+            (struct sealane_record){whole->key,      whole->iv,       whole->offset + at,
+                                    whole->dst + at, whole->src + at, whole->len - at < len ? whole->len - at : len};
+    return sealane_pool_ctr_batch(pool, record, count);
+}
+
 static void launch(struct caller *c, struct flight *f)
 {
     prepare(c, f);
     const struct sealane_record record = {keyed.key, keyed.iv, offsets[f->variant], f->dst, f->src, f->len};
     if (test_random_below(&c->random, 4) == 0) {
+        const bool batch = test_random_below(&c->random, 2);
         enum sealane_error error =
-            sealane_pool_ctr_xor(c->pool, keyed.key, keyed.iv, offsets[f->variant], f->dst, f->src, f->len);
+            batch ? as_batch(c->pool, &record)
+                  : sealane_pool_ctr_xor(c->pool, keyed.key, keyed.iv, offsets[f->variant], f->dst, f->src, f->len);
+        c->counts.batches += batch;
         if (error == SEALANE_E_POOL_FULL)
             c->counts.full++;
         else
@@ -237,12 +253,16 @@ static void everything_at_a_time(void **state)
     atomic_store(&end, true);
     struct counts n = tear_down(callers);
     assert_memory_equal(wanted, wanted_times % 2 ? expected[0] : plain, WANTED_LEN);
-    print_message("%.0f s: %llu MiB compared; %llu requests submitted (%llu short), %llu synchronous, %llu cancelled, "
+    print_message("%.0f s: %llu MiB compared; %llu requests submitted (%llu short), %llu synchronous (%llu batches), "
+                  "%llu cancelled, "
                   "%llu cancelled too late, %llu refused as busy, %llu for want of room; %u resizes\n",
                   seconds, (unsigned long long)(n.bytes >> 20), (unsigned long long)n.submitted,
-                  (unsigned long long)n.direct, (unsigned long long)n.synchronous, (unsigned long long)n.cancelled,
-                  (unsigned long long)n.too_late, (unsigned long long)n.busy, (unsigned long long)n.full, resizes);
+                  (unsigned long long)n.direct, (unsigned long long)n.synchronous, (unsigned long long)n.batches,
+                  (unsigned long long)n.cancelled, (unsigned long long)n.too_late, (unsigned long long)n.busy,
+                  (unsigned long long)n.full, resizes);
     assert_true(n.submitted > 0 && n.synchronous > 0 && n.bytes > 0);
+    if (seconds >= 60) /* in less, one of these may not have come up */
+        assert_true(n.direct > 0 && n.batches > 0 && n.cancelled > 0 && n.too_late > 0 && n.busy > 0);
     sealane_pool_free(pool);
     free(plain);
     for (unsigned i = 0; i < OFFSETS; i++)
