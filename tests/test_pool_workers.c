@@ -314,6 +314,24 @@ static enum sealane_error task_who(void *context, uint64_t from, size_t len)
     return SEALANE_OK;
 }
 
+/* Work that only a worker does: no second caller takes its place before it was there. */
+static void a_worker_with_news_is_not_lent_again(void **state)
+{
+    (void)state;
+    sealane_pool *pool = make_pool(1, 16);
+    for (unsigned i = 0; i < 100; i++) {
+        struct gate gate = GATE_CLOSED;
+        sealane_ticket ticket;
+        struct sl_worker *w = borrow(pool);
+        assert_int_equal(sl_pool_submit(pool, task_gate, &gate, NULL, 1, &ticket), SEALANE_OK);
+        sl_worker_give_back(w);
+        assert_null(sl_worker_borrow(pool));
+        gate_open(&gate);
+        assert_int_equal(sealane_pool_wait(pool, ticket), SEALANE_OK);
+    }
+    sealane_pool_free(pool);
+}
+
 static void a_caller_takes_a_sleeping_workers_place(void **state)
 {
     (void)state;
@@ -459,6 +477,7 @@ int main(void)
         cmocka_unit_test(new_workers_do_what_is_queued),
         cmocka_unit_test(new_workers_hear_of_earlier_work),
         cmocka_unit_test(a_caller_takes_a_sleeping_workers_place),
+        cmocka_unit_test(a_worker_with_news_is_not_lent_again),
         cmocka_unit_test(a_resize_waits_for_who_took_a_workers_place),
         cmocka_unit_test(threads_that_cannot_start),
         cmocka_unit_test(nothing_is_allocated_for_requests),

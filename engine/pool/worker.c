@@ -42,8 +42,10 @@ static bool wait_for_news(struct sl_worker *w, uint64_t *epoch)
     struct sealane_pool *pool = w->pool;
     pthread_mutex_lock(&pool->sleeping);
     w->asleep = true;
-    while (w->lent || (!atomic_load_explicit(&w->stop, memory_order_relaxed) && pool->epoch == *epoch))
+    while (w->lent || (!atomic_load_explicit(&w->stop, memory_order_relaxed) && pool->epoch == *epoch)) {
         pthread_cond_wait(&w->news, &pool->sleeping);
+        w->asleep = true; /* who gave it back may have seen work of which the news is still to come */
+    }
     w->asleep = false;
     *epoch = pool->epoch;
     pthread_mutex_unlock(&pool->sleeping);
@@ -129,8 +131,10 @@ void sl_worker_give_back(struct sl_worker *w)
     w->lent = false;
     for (unsigned q = 0; q < pool->plan->queue_count; q++)
         news = news || atomic_load_explicit(&pool->queue[q].waiting, memory_order_relaxed) != 0;
-    if (news)
+    if (news) {
+        w->asleep = false; /* or callers one after the other could keep it from files, which only workers read */
         pthread_cond_signal(&w->news);
+    }
     pthread_mutex_unlock(&pool->sleeping);
 }
 
