@@ -76,7 +76,7 @@ static void write_man(const char *version)
            "key\n"
            ".TP\n2\nusage\n"
            ".TP\n3\nnot a sealed file, damaged, cut or forged\n"
-           ".TP\n4\nnot the keystore or data key it was sealed with, or the key was refused\n"
+           ".TP\n4\nnot the file's keystore or data key, or the key was refused\n"
            ".TP\n5\nkey service unreachable\n"
            ".PP\nSIGINT, SIGTERM and SIGHUP remove what is unfinished and end the program by that signal.\n");
     printf(".SH SECURITY\n"

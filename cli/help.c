@@ -84,7 +84,7 @@ void sl_cli_help(const struct sl_cli_command *command, const char *group)
     if (!group)
         print_option(&sl_cli_options[SL_CLI_VERSION], sl_cli_options[SL_CLI_VERSION].help);
     printf("\nExit codes: 0 done; 1 failed; 2 usage; 3 not a sealed file, damaged, cut or forged;\n"
-           "4 not the keystore or data key it was sealed with, or the key was refused; 5 key service unreachable.\n");
+           "4 not the file's keystore or data key, or the key was refused; 5 key service unreachable.\n");
 }
 
 void sl_cli_version(void)
