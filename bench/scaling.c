@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "bench/team.h"
 #include "sealane/pool.h"
 #include "sealane/topology.h"
 
@@ -236,6 +237,16 @@ void scaling_lap_end(struct scaling_work *work)
     for (size_t i = 0; i < work->part_count; i++)
         work->part[i].seconds += 1e-9 * (double)atomic_load_explicit(&work->part[i].done_ns, memory_order_relaxed);
     work->laps++;
+}
+
+enum bench_status scaling_run_team(struct scaling_work *work, struct bench_team *team, uint64_t iterations)
+{
+    for (uint64_t i = 0; i < iterations; i++) {
+        scaling_lap_begin(work);
+        bench_team_run(team);
+        scaling_lap_end(work);
+    }
+    return BENCH_OK;
 }
 
 enum bench_status scaling_before(void *state)

@@ -60,6 +60,10 @@ void scaling_lap_begin(struct scaling_work *work);
 void scaling_done(struct scaling_work *work, struct scaling_part *part);
 void scaling_lap_end(struct scaling_work *work);
 
+/* Each iteration by a team whose members say when they are done. */
+struct bench_team;
+enum bench_status scaling_run_team(struct scaling_work *work, struct bench_team *team, uint64_t iterations);
+
 /* Hooks of every row: a new repetition, and GB/s for each part, by its node. */
 enum bench_status scaling_before(void *state);
 size_t scaling_counters(void *state, struct bench_counter *counters);

@@ -68,12 +68,7 @@ static enum bench_status setup_nt(void **memory, const struct bench_row *row)
 static enum bench_status run(void *memory, uint64_t iterations)
 {
     struct state *s = memory;
-    for (uint64_t i = 0; i < iterations; i++) {
-        scaling_lap_begin(&s->work);
-        bench_team_run(s->team);
-        scaling_lap_end(&s->work);
-    }
-    return BENCH_OK;
+    return scaling_run_team(&s->work, s->team, iterations);
 }
 
 const struct bench_implementation bench_scaling_copy_memcpy = {.name = "copy:memcpy",

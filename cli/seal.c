@@ -72,15 +72,15 @@ int sl_cli_run_seal(const struct sl_cli_arguments *a)
     exit_code = sl_cli_session_open(&session, a);
     if (exit_code == 0) {
         exit_code = sl_cli_transfer_open_output(&t);
+        const int out_fd = exit_code == 0 ? sl_cli_transfer_out_fd(&t) : -1;
         if (exit_code == 0)
-            exit_code = sl_cli_open_pool(&pool, threads, t.in_fd, sl_cli_transfer_out_fd(&t), plaintext_left(&t));
+            exit_code = sl_cli_open_pool(&pool, threads, t.in_fd, out_fd, plaintext_left(&t));
         if (exit_code == 0) {
             struct sealane_seal_options options = SEALANE_SEAL_OPTIONS_INIT;
             options.reseal = t.force;
             options.progress = sl_cli_progress;
             options.pool = pool;
             sl_cli_progress_begin(true);
-            const int out_fd = sl_cli_transfer_out_fd(&t);
             enum sealane_error error;
             do
                 error = sealane_seal(session.keystore, session.engine, t.in_fd, out_fd, &options);

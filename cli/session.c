@@ -18,7 +18,6 @@ int sl_cli_open_engine(sealane_engine **engine, const struct sl_cli_arguments *a
     return error ? sl_cli_fail(error, options.kernel) : 0;
 }
 
-/* *threads: 0 if the option is not given. */
 int sl_cli_check_threads(uint64_t *threads, const struct sl_cli_arguments *a)
 {
     sealane_topology *topology;

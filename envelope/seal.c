@@ -112,7 +112,7 @@ static enum sealane_error transfer_in_parallel(struct sealing *s)
     off_t out_at = error == SEALANE_OK ? lseek(s->out_fd, 0, SEEK_CUR) : -1;
     if (error == SEALANE_OK && out_at < 0)
         error = SEALANE_E_IO;
-    if (error == SEALANE_OK && len > (uint64_t)INT64_MAX - 4 * SL_PAGE - (uint64_t)out_at)
+    if (error == SEALANE_OK && len > (uint64_t)INT64_MAX - (uint64_t)out_at)
         error = SEALANE_E_FILE_SIZE_LIMIT;
     const struct sl_parallel job = {
         .pool = s->options->pool,
